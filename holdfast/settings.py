@@ -1,0 +1,180 @@
+"""Every setting of the service, from the environment and the command line, as values.
+
+Holds what belongs to no single floor (`ServiceSettings`) and puts the floors' own dataclasses beside it. A value comes
+from a flag, else from its `HOLDFAST_…` variable, else from its default. Variables nobody reads are warned about, wrong
+values are one line that begins with the variable's name. docs/settings.md is generated from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from actors.settings import ActorSettings
+from holdfast.setting import PREFIX, Setting, SettingError, settings_of
+from storage.errors import InvalidRequest
+
+APP_ENV = "APP_ENV"
+# Read by the command line's clients and by the tests, so no setting of the service.
+OTHER_VARIABLES = frozenset({"HOLDFAST_URL"})
+OTHER_PREFIXES = ("HOLDFAST_TEST_",)
+
+Environment = Literal["dev", "staging", "prod"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """Where the service listens and keeps its local state. Port 0 picks a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 8700
+    data_dir: Path = Path("user_data")
+    drain_timeout_s: float = 60.0
+
+    def validate(self) -> ServiceSettings:
+        """Self, or `InvalidRequest` naming the field."""
+        if not 0 <= self.port <= 65535:
+            raise InvalidRequest(f"port is {self.port}, expected 0 to 65535")
+        if self.drain_timeout_s <= 0:
+            raise InvalidRequest(f"drain_timeout_s is {self.drain_timeout_s:g}, expected more than 0")
+        return self
+
+    @property
+    def local_dir(self) -> Path:
+        """Journals and everything else that belongs to this machine and not to the bucket."""
+        return self.data_dir / ".holdfast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSettings:
+    """Which environment's part of the bucket is served."""
+
+    app_env: Environment = "dev"
+
+
+class Origin(StrEnum):
+    """Where a value came from."""
+
+    DEFAULT = "default"
+    ENVIRONMENT = "env"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of them. `origins` and `warnings` are for people: `holdfast config show`, the first lines of the log."""
+
+    environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    actors: ActorSettings = field(default_factory=ActorSettings)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def app_env(self) -> Environment:
+        return self.environment.app_env
+
+    def rows(self) -> list[tuple[Setting, str, Origin]]:
+        """Each setting with its value as text (secrets masked) and its origin."""
+        return [
+            (setting, setting.show(_value_at(self, setting)), self.origins.get(setting.variable, Origin.DEFAULT))
+            for setting in all_settings()
+        ]
+
+
+SECTIONS = ("environment", "service", "actors")
+
+
+def all_settings() -> list[Setting]:
+    """Every setting there is, in the order in which people read them."""
+    defaults = Settings()
+    found = list(settings_of("environment", defaults.environment, prefix=""))
+    for section in SECTIONS[1:]:
+        found += settings_of(section, getattr(defaults, section))
+    return found
+
+
+def load_settings(environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Settings:
+    """Settings from variables and from flags (variable -> text, the stronger of the two), checked.
+
+    Raises `SettingError` naming the variable. An empty variable counts as absent.
+    """
+    given, origins = _collect(environ, flags or {})
+    settings = Settings(origins=origins, warnings=tuple(unknown_variables(environ)))
+    for setting in all_settings():
+        if setting.variable in given:
+            settings = _with_value(settings, setting, setting.parse(given[setting.variable]))
+    return _validated(_with_derived_defaults(settings))
+
+
+def unknown_variables(environ: Iterable[str]) -> list[str]:
+    """One warning for each `HOLDFAST_…` variable that nothing reads."""
+    known = sorted(setting.variable for setting in all_settings())
+    warnings = []
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name.startswith(OTHER_PREFIXES) or name in OTHER_VARIABLES or name in known:
+            continue
+        close = difflib.get_close_matches(name, known, n=1)
+        warnings.append(f"{name} is no setting and was ignored" + (f"; did you mean {close[0]}?" if close else ""))
+    return warnings
+
+
+def _collect(environ: Mapping[str, str], flags: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Origin]]:
+    given: dict[str, str] = {}
+    origins: dict[str, Origin] = {}
+    for setting in all_settings():
+        name = setting.variable
+        if name in flags:
+            given[name], origins[name] = flags[name], Origin.FLAG
+        elif environ.get(name, "") != "":
+            given[name], origins[name] = environ[name], Origin.ENVIRONMENT
+    return given, origins
+
+
+def _with_derived_defaults(settings: Settings) -> Settings:
+    """Defaults that depend on other settings."""
+    return settings
+
+
+def _validated(settings: Settings) -> Settings:
+    for section in SECTIONS:
+        validate = getattr(getattr(settings, section), "validate", None)
+        if validate is None:
+            continue
+        try:
+            validate()
+        except InvalidRequest as error:
+            raise SettingError(_name_variable(error.message, section)) from error
+    return settings
+
+
+def _name_variable(message: str, section: str) -> str:
+    """A floor's complaint about its field, opened with the name under which people know it."""
+    for setting in all_settings():
+        if setting.section == section and re.search(rf"\b{setting.path[-1]}\b", message):
+            return f"{setting.variable}: {message}"
+    return message
+
+
+def _value_at(settings: Settings, setting: Setting) -> object:
+    value: Any = getattr(settings, setting.section)
+    for name in setting.path:
+        value = getattr(value, name)
+    return value
+
+
+def _with_value(settings: Settings, setting: Setting, value: object) -> Settings:
+    changed: Settings = _replaced(settings, (setting.section, *setting.path), value)
+    return changed
+
+
+def _replaced(holder: Any, path: tuple[str, ...], value: object) -> Any:
+    name, *rest = path
+    inner = _replaced(getattr(holder, name), tuple(rest), value) if rest else value
+    return dataclasses.replace(holder, **{name: inner})
