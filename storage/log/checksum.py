@@ -24,7 +24,7 @@ def crc64(data: bytes, initial: int | None = None) -> int:
     return fastcrc.crc64.go_iso(data, initial)
 
 
-def verify_body(body: bytes, etag: str, *, what: str = "segment") -> bool:
+def verify_body(body: bytes, etag: str, *, name: str = "segment") -> bool:
     """Compare a downloaded body with its object's ETag; `CorruptSegment` when they differ.
 
     False, nothing compared, when the ETag is not a plain MD5 (a multipart upload's, an encrypted object's).
@@ -34,5 +34,5 @@ def verify_body(body: bytes, etag: str, *, what: str = "segment") -> bool:
         return False
     found = hashlib.md5(body, usedforsecurity=False).hexdigest()
     if found != match[1]:
-        raise CorruptSegment(f"{what}: md5 of the {len(body)} bytes is {found}, the object's etag says {match[1]}")
+        raise CorruptSegment(f"{name}: md5 of the {len(body)} bytes is {found}, the object's etag says {match[1]}")
     return True

@@ -15,7 +15,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def litestream_timestamp(timestamp_ms: int) -> str:
-    """A segment's timestamp (Unix time in ms, up to the year 9999) as Go's RFC3339Nano: no trailing zeros, `Z` for UTC."""
+    """A segment's timestamp (Unix time in ms, up to the year 9999) as RFC 3339 in UTC, without trailing zeros."""
     moment = _EPOCH + timedelta(milliseconds=timestamp_ms)
     fraction = f".{timestamp_ms % 1000:03d}".rstrip("0").rstrip(".")
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"

@@ -1,8 +1,8 @@
 """Names of segments as a listing shows them, and whether a run of slots has a gap. Pure.
 
 A segment of slots 5 to 9 at level 1 is `0001/0000000000000005-0000000000000009.ltx` below the log's prefix. Our own are
-slots, `0000/{n}-{n}`, and snapshots, `0009/1-{n}`; every other name is foreign: reported, never read. Two writers collide
-on a slot because its name holds nothing but the slot.
+slots, `0000/{n}-{n}`, and snapshots, `0009/1-{n}`; every other name is foreign: reported, never read. Two writers
+collide on a slot because its name holds nothing but the slot.
 """
 
 from __future__ import annotations
