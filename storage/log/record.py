@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import msgspec
+
 
 class Kind(StrEnum):
     """Record kinds; `OPENED` ones prove that their epoch served, `LIFE` ones begin or end a life of the log."""
@@ -58,19 +60,24 @@ class OpenEpoch:
 
 
 @dataclass(frozen=True, slots=True)
-class Lineage:
-    """Epoch `epoch` continued the log at commit `base`: what older epochs had above it was lost (rule 12)."""
+class Cut:
+    """Epoch `epoch` continued the log at commit `base` although its predecessor `claim_id` had not closed: whatever
+    older epochs had committed above `base` is lost (rule 12)."""
 
     epoch: int
     base: int
+    claim_id: str
 
 
-LINEAGE_LENGTH_MAX = 64
+CUTS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """Fold of slots 1..last_slot. `life` is the last IMPORT or CLOSE, `gen` its generation."""
+    """Fold of slots 1..last_slot. `life` is the last IMPORT or CLOSE, `gen` its generation.
+
+    `claimed` is the highest epoch of a CLAIM that lies behind the last opened record: somebody may be waiting.
+    """
 
     last_slot: int = 0
     epoch_max: int = 0
@@ -78,31 +85,57 @@ class LogState:
     open: OpenEpoch | None = None
     life: Kind | None = None
     gen: int = 0
-    lineage: tuple[Lineage, ...] = ()
+    claimed: int = 0
+    cuts: tuple[Cut, ...] = ()
 
     def advance(self, record: Record) -> LogState:
         """State after one more slot."""
-        slot = self.last_slot + 1
-        epoch_max = max(self.epoch_max, record.epoch)
-        last_commit = max(self.last_commit, record.commits[1]) if record.commits else self.last_commit
-        state = replace(self, last_slot=slot, epoch_max=epoch_max, last_commit=last_commit)
+        state = replace(
+            self,
+            last_slot=self.last_slot + 1,
+            epoch_max=max(self.epoch_max, record.epoch),
+            last_commit=max(self.last_commit, record.commits[1]) if record.commits else self.last_commit,
+        )
         if record.kind in LIFE:
-            return replace(state, life=record.kind, gen=record.gen, open=None)
+            return replace(state, life=record.kind, gen=record.gen, open=None, claimed=0)
         if record.kind in OPENED:
             opened = OpenEpoch(record.epoch, record.claim_id, record.machine_id, record.ttl_s)
-            lineage = self.lineage
-            if record.kind is not Kind.SEGMENT:
-                lineage = (*lineage, Lineage(record.epoch, record.base))[-LINEAGE_LENGTH_MAX:]
-            return replace(state, open=opened, lineage=lineage)
-        if record.kind in (Kind.RELEASE, Kind.HANDOVER) and self.open and self.open.epoch == record.epoch:
+            return replace(state, open=opened, claimed=0, cuts=self._cuts_with(record))
+        if record.kind is Kind.CLAIM:
+            return replace(state, claimed=max(self.claimed, record.epoch))
+        if self.open and self.open.epoch == record.epoch:
             return replace(state, open=replace(self.open, closed=True))
         return state
 
     def advance_all(self, records: Iterable[Record]) -> LogState:
+        """State after several more slots."""
         state = self
         for record in records:
             state = state.advance(record)
         return state
+
+    def lost(self, *, epoch: int, commit: int) -> bool:
+        """Whether a commit acknowledged in `epoch` was cut off by a later owner (rule 12)."""
+        return any(cut.epoch > epoch and commit > cut.base for cut in self.cuts)
+
+    def _cuts_with(self, record: Record) -> tuple[Cut, ...]:
+        before = self.open
+        if before is None or before.closed or before.epoch == record.epoch:
+            return self.cuts
+        return (*self.cuts, Cut(record.epoch, record.base, before.claim_id))[-CUTS_MAX:]
+
+
+def state_text(state: LogState) -> str:
+    """A log state as one line of ASCII, for a snapshot's metadata (well under 2 KB)."""
+    return msgspec.json.encode(state).decode()
+
+
+def state_from_text(text: str) -> LogState:
+    """The inverse; `InvalidMetadata` for anything else."""
+    try:
+        return msgspec.json.decode(text, type=LogState)
+    except msgspec.DecodeError as error:
+        raise InvalidMetadata(f"log state of a snapshot: {error}") from error
 
 
 class InvalidMetadata(ValueError):
