@@ -67,6 +67,8 @@ def plan_restore(
     """The plan for `target`, from the listed snapshots and slots in any order."""
     snapshots = sorted(snapshots, key=lambda each: each.slot)
     slots = sorted(slots, key=lambda each: each.slot)
+    if slots and not snapshots and slots[0].slot != 1:
+        return Gap(1, slots[0].slot)
     reach = _reach(snapshots, slots)
     end = _end_slot(snapshots, slots, target)
     if end is None or reach.oldest is None or reach.newest is None or not reach.oldest <= end <= reach.newest:

@@ -1,0 +1,42 @@
+"""LEB128 numbers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.log.uvarint import InvalidUvarint, append_uvarint, read_uvarint
+
+
+def encoded(value: int) -> bytes:
+    target = bytearray()
+    append_uvarint(target, value)
+    return bytes(target)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "00"), (127, "7f"), (128, "8001"), (300, "ac02"), ((1 << 64) - 1, "ff" * 9 + "01")]
+)
+def test_golden_numbers(value: int, text: str) -> None:
+    assert encoded(value).hex() == text
+
+
+@given(st.integers(0, (1 << 64) - 1), st.binary(max_size=4), st.binary(max_size=4))
+def test_any_number_survives_the_round_trip(value: int, before: bytes, behind: bytes) -> None:
+    data = before + encoded(value) + behind
+    assert read_uvarint(data, len(before), len(data)) == (value, len(data) - len(behind))
+
+
+@given(st.integers(0, (1 << 64) - 1))
+def test_a_number_cut_short_is_refused(value: int) -> None:
+    data = encoded(value)
+    for length in range(len(data)):
+        with pytest.raises(InvalidUvarint, match="does not end"):
+            read_uvarint(data, 0, length)
+
+
+@pytest.mark.parametrize("text", ["ff" * 9 + "02", "80" * 10 + "01", "ff" * 12])
+def test_a_number_beyond_64_bits_is_refused(text: str) -> None:
+    with pytest.raises(InvalidUvarint):
+        read_uvarint(bytes.fromhex(text), 0, len(text) // 2)
