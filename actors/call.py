@@ -50,7 +50,8 @@ class Reply:
 
 @dataclass(slots=True)
 class Call:
-    """A request on its way through an activation. `stream` carries a large request body."""
+    """A request on its way through an activation. `stream` carries a large request body. `abandoned` turns true when
+    nobody waits for the answer any more: what did not run yet may be left undone."""
 
     op: Op
     args: Mapping[str, object]
@@ -58,3 +59,4 @@ class Call:
     reply: Callable[[Reply], None]
     fail: Callable[[HoldfastError], None]
     stream: AsyncIterator[bytes] | None = None
+    abandoned: bool = False
