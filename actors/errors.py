@@ -24,6 +24,7 @@
         ├── DatabaseFull                past the size limit
         ├── TransactionEnded            OR ROLLBACK or RAISE(ROLLBACK) ended the transaction
         ├── IdempotencyKeyReused        the key was used with another request
+        ├── DatabaseBroken              memory or I/O failed under SQLite: discard the image, recover it from journal and log
         └── InvalidDatabase             an imported file was refused
 """
 
@@ -129,6 +130,11 @@ class TransactionEnded(DatabaseError):
 
 class IdempotencyKeyReused(DatabaseError):
     code = "idempotency_key_reused"
+
+
+class DatabaseBroken(DatabaseError):
+    code = "database_broken"
+    retryable = True
 
 
 class InvalidDatabase(DatabaseError):

@@ -1,0 +1,118 @@
+"""How SQLite is opened over an image: pragmas, hardening, limits, guard and deadline.
+
+`journal_mode=MEMORY` and `locking_mode=EXCLUSIVE` make xSync the one commit hook and keep page 1 out of most commits;
+`cache_spill=OFF` keeps uncommitted pages out of the image; `secure_delete=FAST` clears deleted content in pages that
+are written anyway, so that an export carries nothing of the system's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import apsw
+
+from actors.database.deadline import STEPS, Deadline
+from actors.database.guard import Guard, harden, limit
+from actors.database.reserved import Entry, check_schema, system_entries
+from actors.database.system import SYSTEM_PREPARE, SystemSql
+from actors.database.vfs import ImageFile, connect
+from actors.errors import DatabaseBroken
+from actors.settings import DatabaseSettings
+
+T = TypeVar("T")
+
+STATEMENTS_CACHED = 32
+# What a connection takes besides what SQLite reports of itself (measured over many open databases).
+CONNECTION_BYTES = 48 << 10
+_STATUS_KINDS = (apsw.SQLITE_DBSTATUS_CACHE_USED, apsw.SQLITE_DBSTATUS_SCHEMA_USED, apsw.SQLITE_DBSTATUS_STMT_USED)
+
+
+class GuardedConnection:
+    """A connection under guard, and the unguarded ways around it that only the system uses."""
+
+    __slots__ = ("apsw", "deadline", "guard", "read_only", "schema_version", "system_entries")
+
+    def __init__(self, file: ImageFile, settings: DatabaseSettings, deadline: Deadline, *, read_only: bool) -> None:
+        self.guard = Guard()
+        self.deadline = deadline
+        self.read_only = read_only
+        try:
+            self.apsw = connect(file, read_only=read_only, statements_cached=STATEMENTS_CACHED)
+            _configure(self.apsw, file.page_size, settings)
+            self.apsw.authorizer = self.guard
+            self.apsw.set_progress_handler(deadline, STEPS)
+            self.schema_version = self._read_schema_version()
+            self.system_entries: tuple[Entry, ...] = system_entries(self._query)
+        except apsw.Error as error:
+            raise DatabaseBroken(f"the image does not open: {error}") from error
+
+    def begin(self) -> None:
+        """Open a transaction that will write, or a reading one on a read-only database."""
+        self._command("BEGIN" if self.read_only else "BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self._command("COMMIT")
+
+    def roll_back(self) -> None:
+        """Roll back if a transaction is open. Raises apsw.Error."""
+        if self.apsw.in_transaction:
+            self._command("ROLLBACK")
+
+    def unguarded(self, work: Callable[[SystemSql], T]) -> T:
+        """Run the system's SQL."""
+        with self.guard.lift():
+            return work(SystemSql(self.apsw))
+
+    def check_schema(self) -> bool:
+        """Whether user SQL changed the schema in this transaction. Raises NotAuthorized for names of the system."""
+        if self._read_schema_version() == self.schema_version:
+            return False
+        check_schema(self._query, self.system_entries)
+        return True
+
+    def note_schema(self) -> None:
+        """The schema as it stands is the one to compare with from now on."""
+        self.schema_version = self._read_schema_version()
+        self.system_entries = system_entries(self._query)
+
+    def bytes_used(self) -> int:
+        """Bytes of memory besides the image."""
+        return CONNECTION_BYTES + sum(self.apsw.status(kind, False)[0] for kind in _STATUS_KINDS)
+
+    def close(self) -> None:
+        self.apsw.close(True)
+
+    def _command(self, sql: str) -> None:
+        self.guard.lifted = True
+        try:
+            self.apsw.execute(sql, prepare_flags=SYSTEM_PREPARE)
+        finally:
+            self.guard.lifted = False
+
+    def _query(self, sql: str) -> list[tuple[apsw.SQLiteValue, ...]]:
+        with self.guard.lift():
+            return SystemSql(self.apsw).execute(sql)
+
+    def _read_schema_version(self) -> int:
+        version = self._query("PRAGMA schema_version")[0][0]
+        assert isinstance(version, int)
+        return version
+
+
+def _configure(connection: apsw.Connection, page_size: int, settings: DatabaseSettings) -> None:
+    for pragma in (
+        f"page_size = {page_size}",
+        "locking_mode = EXCLUSIVE",
+        "journal_mode = MEMORY",
+        "synchronous = FULL",
+        "temp_store = MEMORY",
+        "cache_spill = OFF",
+        "foreign_keys = ON",
+        "secure_delete = FAST",
+        f"cache_size = -{settings.cache_kib}",
+        f"max_page_count = {max(1, settings.database_bytes_max // page_size)}",
+    ):
+        connection.execute(f"PRAGMA {pragma}", can_cache=False).fetchall()
+    harden(connection)
+    limit(connection, settings)
