@@ -31,6 +31,7 @@ class SourceDatabase:
         self.snapshots: list[Segment] = []
         self.holes = 0
         self._pages: list[bytes] = []
+        self._collected_below = 0
         self.connection = apsw.Connection(str(path))
         for pragma in (f"page_size={page_size}", "journal_mode=MEMORY", "synchronous=OFF", "cache_size=-20000"):
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -70,6 +71,10 @@ class SourceDatabase:
         self.snapshots.append(segment)
         return segment
 
+    def collect(self, below: int) -> None:
+        """Leave the slots below `below` out of the objects, as rule 11 would."""
+        self._collected_below = below
+
     def take_slot(self) -> Segment:
         """Whatever differs in the file now, as the next slot."""
         image, old = self.image(), self._pages
@@ -91,16 +96,16 @@ class SourceDatabase:
 
     def objects(self) -> dict[SegmentName, bytes]:
         """Every object of the log."""
-        slots = {slot_name(segment.last): encode_segment(segment) for segment in self.segments}
+        kept = self.segments[max(0, self._collected_below - 1) :]
+        slots = {slot_name(segment.last): encode_segment(segment) for segment in kept}
         return slots | {snapshot_name(segment.last): encode_segment(segment) for segment in self.snapshots}
 
-    def write_file_layout(self, directory: Path, *, without: frozenset[SegmentName] = frozenset()) -> str:
+    def write_file_layout(self, directory: Path) -> str:
         """Lay the log out for Litestream's file client; its URL."""
         for name, body in self.objects().items():
-            if name not in without:
-                path = directory / file_layout_path(name.level, name.first, name.last)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(body)
+            path = directory / file_layout_path(name.level, name.first, name.last)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body)
         return f"file://{directory}"
 
     def _append(self, pages: tuple[Page, ...], page_count: int, node_id: int) -> Segment:
