@@ -6,7 +6,8 @@ put is the MD5 of the body in hex, without quotes; metadata keys are lower-case 
 
 Reads, lists, deletes and unconditional writes are retried inside, with bounded jittered backoff, and end in
 `Unavailable`. A conditional write is sent ONCE: no answer (timeout, connection lost, 5xx) raises `OutcomeUnknown`, and
-`storage.objects.settle` finds out whose it was. A 429 to a conditional write raises plain `Unavailable`: it was refused.
+`storage.objects.settle` finds out whose it was. A 429 or 409 to a conditional write raises plain `Unavailable`: it was
+refused.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object as a head or a listing shows it. `metadata` is empty in listings."""
+    """One object as a head or a listing shows it. `metadata` and `content_type` are empty in listings.
+
+    `etag` is without quotes; `modified_at` is Unix time on the store's clock. Some stores fill in a content type of
+    their own when a put names none.
+    """
 
     key: str
     size: int
     etag: str
     modified_at: float
     metadata: Mapping[str, str] = field(default_factory=dict)
+    content_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
