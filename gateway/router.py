@@ -1,4 +1,4 @@
-"""How the gateway reaches actors: one port, implemented over links to hosts (actors.hosting) and in process (test kit)."""
+"""How the gateway reaches actors: one port, over links to hosts (actors.hosting) or in process (test kit)."""
 
 from __future__ import annotations
 

@@ -52,5 +52,14 @@ def orphan_prefix(env: str, address: Address) -> str:
     return f"{log_prefix(env, address)}orphans/"
 
 
+def erasure_prefix(env: str) -> str:
+    """Records of deletions, under way or waiting for the retention time; ends in `/`."""
+    return f"{env}/erasures/"
+
+
+def erasure_key(env: str, address: Address) -> str:
+    return f"{erasure_prefix(env)}{address.user}/{address.profile}.json"
+
+
 def game_key(env: str, blake3: str) -> str:
     return f"{env}/games/{blake3}.mp4"

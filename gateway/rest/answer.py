@@ -1,0 +1,58 @@
+"""An actor's reply as an HTTP answer: whole bodies as they are, streams chunk by chunk at the client's pace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from actors.call import Reply
+from gateway.asgi import Headers, Receive, Send
+
+
+async def send_reply(reply: Reply, receive: Receive, send: Send, *, headers: Headers | None = None) -> None:
+    """Send a reply with status 200. The stream is closed however the answer ends."""
+    head: Headers = [(b"content-type", reply.content_type.encode())]
+    if reply.headers:
+        head += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
+    if headers:
+        head += headers
+    if reply.stream is None:
+        head.append((b"content-length", b"%d" % len(reply.body)))
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": reply.body})
+        return
+    await send_stream(reply.stream, receive, send, headers=head)
+
+
+async def send_stream(chunks: AsyncIterator[bytes], receive: Receive, send: Send, *, headers: Headers) -> None:
+    """Send chunks as they come. The first is awaited before the status, so that an early failure is a proper error.
+
+    A client that leaves ends the stream at once: sending to it would go on for ever into nothing.
+    """
+    sending = asyncio.create_task(_pump(chunks, send, headers))
+    leaving = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()
+    finally:
+        for task in (sending, leaving):
+            task.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _pump(chunks: AsyncIterator[bytes], send: Send, headers: Headers) -> None:
+    first = await anext(chunks, b"")
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": first, "more_body": True})
+    async for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

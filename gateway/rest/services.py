@@ -1,0 +1,55 @@
+"""The gateway's own working parts, built once per application and reached by its routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.erasure import Eraser
+from gateway.metrics import GatewayMetrics
+from gateway.parts import GatewayParts
+from gateway.profile_directory import ProfileDirectory
+from gateway.profile_store import ProfileStore
+from gateway.readiness import Readiness
+from gateway.rest.database import Databases
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One of each."""
+
+    parts: GatewayParts
+    profiles: ProfileStore
+    directory: ProfileDirectory
+    databases: Databases
+    eraser: Eraser
+    metrics: GatewayMetrics
+    readiness: Readiness
+
+
+def build_services(parts: GatewayParts) -> Services:
+    """Wire them. No I/O."""
+    profiles = ProfileStore(parts.store, env=parts.env, random_bytes=parts.random_bytes)
+    directory = ProfileDirectory(profiles, clock=parts.clock, settings=parts.settings)
+    return Services(
+        parts=parts,
+        profiles=profiles,
+        directory=directory,
+        databases=Databases(router=parts.router, directory=directory, settings=parts.settings),
+        eraser=Eraser(
+            store=parts.store,
+            env=parts.env,
+            profiles=profiles,
+            directory=directory,
+            actors=parts.erasure,
+            clock=parts.clock,
+        ),
+        metrics=GatewayMetrics(),
+        readiness=Readiness(parts),
+    )
+
+
+def services_of(application: Any) -> Services:
+    """The services of a FastAPI application made by `gateway.app`."""
+    services: Services = application.state.services
+    return services
