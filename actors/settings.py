@@ -43,6 +43,7 @@ class ActorSettings:
     ttl_s: float = 10.0
     grace_s: float = 5.0
     takeover_after_s: float = 0.0
+    reply_hold_s: float = 15.0
     flush_interval_s: float = 5.0
     flush_idle_s: float = 1.0
     flush_bytes_max: int = 8 << 20

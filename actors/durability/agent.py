@@ -71,8 +71,7 @@ async def settle_journal(parts: Parts, address: Address) -> Settlement:
         for _ in range(ATTEMPTS_MAX):
             settlement = await _settle(parts, log, contents)
             if settlement is not None:
-                if settlement.fate is not JournalFate.ORPHAN:
-                    parts.disk.delete(file_names(name))
+                parts.disk.delete(file_names(name))
                 return settlement
         return Settlement(address, JournalFate.HAND_OVER, 0)
     finally:
@@ -123,8 +122,14 @@ async def _hand_over(parts: Parts, log: ActorLog, state: LogState, commits: list
 
 
 async def keep_orphan(parts: Parts, log: ActorLog, contents: JournalContents) -> None:
-    """Copy a journal that a takeover cut off to the bucket, once, and say so."""
+    """Copy a journal that a takeover cut off to the bucket and aside on this disk, and say so."""
     body = b"".join(encode_record(record) for record in contents.records)
+    kept = parts.disk.open(f"orphans/{log.address}.{contents.claim_id}")
+    try:
+        kept.write(0, body)
+        kept.sync()
+    finally:
+        kept.close()
     key = f"{orphan_prefix(parts.env, log.address)}{contents.claim_id}"
     view = contents.view
     try:

@@ -37,7 +37,8 @@ BACKOFF_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An ownership that may serve. `confirmed_at`: first send of the TAKE or OPEN (rule 7a)."""
+    """An ownership that may serve. `confirmed_at`: first send of the TAKE or OPEN (rule 7a). `carried`: the journal on
+    this disk was the open epoch's, and what it held above the log went along."""
 
     recovered: Recovered
     image: PageImage
@@ -45,6 +46,7 @@ class Claimed:
     claim_id: str
     gen: int
     confirmed_at: float
+    carried: bool = False
 
 
 class _Again(Exception):
@@ -132,7 +134,7 @@ class Claimant:
         sent = await self._put_claim(draft, recovered)
         await self._check_ground(recovered, draft.slot)
         after = replace(recovered, state=state.advance(record), tail_bytes=recovered.tail_bytes + len(draft.body))
-        return Claimed(after, image, decision.epoch, claim_id, state.gen, sent)
+        return Claimed(after, image, decision.epoch, claim_id, state.gen, sent, carried=decision.carry_journal)
 
     # ---- rules 4 and 5
 
@@ -190,7 +192,9 @@ class Claimant:
 
     async def _apply_closing(self, recovered: Recovered, decision: ClaimAndWait, entry: Entry) -> Recovered:
         if decide_on_next_slot(decision.predecessor, entry.record) is OpenStep.END:
-            raise Moved(f"actor {self._log.address}: slot {entry.slot} is epoch {entry.record.epoch}'s {entry.record.kind}")
+            raise Moved(
+                f"actor {self._log.address}: slot {entry.slot} is epoch {entry.record.epoch}'s {entry.record.kind}"
+            )
         return recovered.with_entry(entry)
 
     # ---- writing
@@ -220,7 +224,10 @@ class Claimant:
     async def _check_ground(self, recovered: Recovered, slot: int) -> None:
         """Rule 10: a claim that landed long after its list may stand on collected ground (finding 18)."""
         parts = self._parts
-        if parts.clock.now() - recovered.listed_at <= parts.settings.relist_after_s or not self._rules.relists_after_pause:
+        if (
+            parts.clock.now() - recovered.listed_at <= parts.settings.relist_after_s
+            or not self._rules.relists_after_pause
+        ):
             return
         if await self._log.newest_snapshot() > recovered.snapshot_slot:
             raise _Again

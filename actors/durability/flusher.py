@@ -116,23 +116,14 @@ class Flusher:
             self._wake.set()
 
     async def flush_all(self) -> bool:
-        """Everything committed so far in the bucket; False when fenced on the way."""
+        """Everything committed so far in the bucket; False when fenced on the way. The waiting may be cancelled, the
+        flush goes on."""
         while self._commits and not self._ownership.fenced:
-            if not await self.flush():
-                return False
+            self.request(self._commits[-1].number)
+            if self._task is None:
+                self._task = self._spawn(self._run())
+            await asyncio.wait([self._task])
         return not self._ownership.fenced
-
-    async def flush(self) -> bool:
-        """One segment with all that waits. False: fenced (`on_fenced` was called)."""
-        async with self._ownership.lane:
-            if self._ownership.fenced:
-                return False
-            if not self._commits:
-                return True
-            settled = await self._ship()
-        if not settled:
-            self._on_fenced()
-        return settled
 
     def settled(self, slot_record: Record, byte_size: int) -> None:
         """Count a record with pages of ours as landed: a SEGMENT, or the HANDOVER that ends the ownership."""
@@ -193,9 +184,19 @@ class Flusher:
         while (delay := self._due_in()) is not None:
             if delay > 0:
                 await self._sleep(delay)
-            elif not await self.flush():
+            elif not await self._flush():
                 break
         self._task = None
+
+    async def _flush(self) -> bool:
+        """One segment with all that waits. False: fenced (`on_fenced` was called)."""
+        async with self._ownership.lane:
+            if self._ownership.fenced:
+                return False
+            settled = not self._commits or await self._ship()
+        if not settled:
+            self._on_fenced()
+        return settled
 
     def _due_in(self) -> float | None:
         requested = bool(self._commits) and self._requested >= self._commits[0].number

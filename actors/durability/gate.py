@@ -10,6 +10,7 @@ Waiters are released in the order of what they saw. Every waiter ends exactly on
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class OutputGate:
             waiter.drop(HoldfastError(f"{self.waiting} replies are waiting"))
         elif not self._is_durable(waiter):
             waiter.checked = self._age_before_sync and self._fresh()
-            (self._for_remote if waiter.level is Durability.R2 else self._for_local).append(waiter)
+            self._queue(self._for_remote if waiter.level is Durability.R2 else self._for_local, waiter)
         else:
             self._pass(waiter)
 
@@ -147,6 +148,14 @@ class OutputGate:
         if waiter.level is Durability.LOCAL:
             return waiter.commit <= self.remote or (waiter.commit <= self.local and self._local_allowed())
         return waiter.level is Durability.MEMORY or waiter.commit <= self.remote
+
+    @staticmethod
+    def _queue(queue: deque[Waiter], waiter: Waiter) -> None:
+        """In the order of commits: nearly always at the end, except for somebody who waits for a later bookmark."""
+        if queue and queue[-1].commit > waiter.commit:
+            insort(queue, waiter, key=lambda each: each.commit)
+        else:
+            queue.append(waiter)
 
     def _settle_local(self) -> None:
         queue = self._for_local

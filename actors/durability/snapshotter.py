@@ -72,9 +72,7 @@ class Snapshotter:
         self._writing = True
         tail = self._tail_bytes, self._tail_slots
         try:
-            segment, body = await self._offload(
-                _encode, image, state.last_slot, epoch, int(self._clock.wall() * 1000)
-            )
+            segment, body = await self._offload(_encode, image, state.last_slot, epoch, int(self._clock.wall() * 1000))
             if await self._log.put_snapshot(segment, body, state, put_id=self._new_id()):
                 self.written += 1
                 self.last_slot = state.last_slot

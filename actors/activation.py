@@ -1,0 +1,305 @@
+"""An actor's live instance: takes calls, runs turns on the database, lets the keeper decide when replies leave.
+
+Sequences other parts and holds no rule of its own: what a request means is in actors.model, what durable means and how
+an ownership ends in actors.durability, what SQL may do in actors.database. One call at a time; everything on the host's
+event loop, except a turn that outgrew its budget, which blocks this actor's later calls only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from actors.call import Call, Op, Reply
+from actors.database.deadline import BudgetExceeded
+from actors.database.database import Database
+from actors.database.image import PageImage
+from actors.durability.keeper import Keeper
+from actors.durability.opening import open_ownership
+from actors.durability.parts import Parts
+from actors.errors import ActivationEnded, OutcomeUnknownWrite
+from actors.model.answers import answer_durable, answer_flush, imported_body, status_body
+from actors.model.birth import apply_schema, template_image
+from actors.model.sql_turn import SqlTurn, durability_of
+from actors.model.transfer import export_reply, read_upload, stream_reply
+from storage.errors import HoldfastError
+from storage.layout.address import Address
+
+QUEUE_MAX = 4096
+
+
+async def activate(address: Address, parts: Parts) -> Activation:
+    """Claim, recover, open, bring the schema up to date. Raises HoldfastError; nothing stays behind then."""
+    opened = await open_ownership(parts, address, template_image(parts.settings.database))
+    try:
+        database = Database.open(opened.claimed.image, parts.settings.database, now=parts.clock.now)
+    except BaseException:
+        opened.lock.release()
+        raise
+    activation = Activation(address, parts, database)
+    activation.keeper = Keeper(
+        parts, opened.log, opened.lock, opened.claimed, activation.committed_image, activation.on_end
+    )
+    try:
+        for _ in apply_schema(database, now=parts.clock.wall()):
+            activation.take_commit()
+    except HoldfastError as error:
+        await activation.keeper.kill(error)
+        raise
+    return activation
+
+
+class Activation:
+    """See the module. Made by `activate`."""
+
+    keeper: Keeper
+
+    def __init__(self, address: Address, parts: Parts, database: Database) -> None:
+        self.address = address
+        self.ended: asyncio.Future[HoldfastError | None] = asyncio.get_running_loop().create_future()
+        self.last_used = parts.clock.now()
+        self.since = parts.clock.wall()
+        self._parts = parts
+        self._database = database
+        self._queue: deque[Call] = deque()
+        self._open = 0
+        self._blocked = False
+        self._releasing = False
+        self._unblocked = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._handlers: dict[Op, Callable[[Call], None]] = {
+            Op.SQL: self._sql,
+            Op.SQL_STREAM: self._stream,
+            Op.EXPORT: self._export,
+            Op.IMPORT: self._import,
+            Op.STATUS: self._status,
+            Op.DURABLE: self._durable,
+            Op.FLUSH: self._flush,
+            Op.RELEASE: self._release,
+        }
+
+    # ---- what hosting uses
+
+    @property
+    def memory_bytes(self) -> int:
+        """Image, SQLite and what waits to be shipped, in bytes."""
+        unflushed = self.keeper.flusher.unflushed()
+        return self._database.memory_bytes + (unflushed.byte_size if unflushed else 0)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is owed."""
+        return bool(self._blocked or self._queue or self._open or self.keeper.gate.waiting)
+
+    def submit(self, call: Call) -> None:
+        """Run the call's turn now, or queue it behind one that runs in a thread. Answers by the call's callbacks."""
+        self.last_used = self._parts.clock.now()
+        if self._releasing or self.ended.done() or self.keeper.ownership.fenced:
+            call.fail(ActivationEnded(f"actor {self.address} is ending", retry_after_s=0.05))
+        elif self._blocked or self._queue:
+            self._enqueue(call)
+        else:
+            self._run(call)
+
+    async def release(self) -> None:
+        """Finish what runs, flush, write RELEASE, end (rule 8)."""
+        self._releasing = True
+        while self._blocked:
+            await self._unblocked.wait()
+        await self.keeper.release()
+        await asyncio.shield(self.ended)
+
+    async def kill(self) -> None:
+        """End at once; the journal keeps what was not shipped."""
+        self._releasing = True
+        self._database.interrupt()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.keeper.kill(ActivationEnded(f"actor {self.address} was ended"))
+
+    def interrupt(self) -> None:
+        """From any thread: the statement that runs now ends with an error."""
+        self._database.interrupt()
+
+    def on_end(self, error: HoldfastError | None) -> None:
+        """The keeper has ended the ownership: answer what is left, free the database."""
+        refusal = ActivationEnded(f"actor {self.address} ended", retry_after_s=0.05)
+        while self._queue:
+            self._queue.popleft().fail(refusal)
+        self._database.close()
+        if not self.ended.done():
+            self.ended.set_result(error)
+
+    def committed_image(self) -> PageImage | None:
+        """The live image while it is exactly what was committed; None while a turn runs in a thread."""
+        return None if self._blocked else self._database.file.image
+
+    def take_commit(self) -> bool:
+        """Hand what SQLite has just committed to the keeper. Whether there was anything."""
+        pages = self._database.take_commit()
+        if pages is None:
+            return False
+        self.keeper.commit(pages)
+        return True
+
+    # ---- turns
+
+    def _enqueue(self, call: Call) -> None:
+        if len(self._queue) >= QUEUE_MAX:
+            call.fail(ActivationEnded(f"actor {self.address}: {QUEUE_MAX} calls wait", retry_after_s=1.0))
+        else:
+            self._queue.append(call)
+
+    def _run(self, call: Call) -> None:
+        try:
+            self._handlers[call.op](call)
+        except HoldfastError as error:
+            call.fail(error)
+
+    def _run_queue(self) -> None:
+        self._blocked = False
+        self._unblocked.set()
+        while self._queue and not self._blocked and not self.ended.done():
+            self._run(self._queue.popleft())
+
+    def _aside(self, work: Coroutine[Any, Any, None], call: Call) -> None:
+        """Run `work` while later calls wait; a failure is the call's answer."""
+        self._blocked = True
+        self._unblocked.clear()
+
+        async def run() -> None:
+            try:
+                await work
+            except HoldfastError as error:
+                call.fail(error)
+            except asyncio.CancelledError:
+                call.fail(OutcomeUnknownWrite(f"actor {self.address} was ended while the call ran"))
+            finally:
+                self._run_queue()
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ---- SQL
+
+    def _sql(self, call: Call) -> None:
+        turn = SqlTurn.decode(call.args, call.body, default=self._parts.settings.durability)
+        refusal = self.keeper.refusal()
+        self._database.file.veto = None if refusal is None else partial(_refuse, refusal)
+        try:
+            self._sql_done(call, turn, self._sql_run(turn, self._parts.settings.database.inline_budget_s))
+        except BudgetExceeded:
+            self._aside(self._sql_aside(call, turn), call)
+
+    async def _sql_aside(self, call: Call, turn: SqlTurn) -> None:
+        self._sql_done(call, turn, await self._parts.offload(self._sql_run, turn, None))
+
+    def _sql_run(self, turn: SqlTurn, budget_s: float | None) -> tuple[bytes, bool]:
+        """The answer, and whether it is an earlier run's."""
+        keeper, settings = self.keeper, self._parts.settings
+        now = self._parts.clock.wall()
+        remembered = turn.recall(self._database, now=now, ttl_s=settings.idempotency_ttl_s)
+        if remembered is not None:
+            return remembered, True
+        body = turn.run(
+            self._database,
+            budget_s=budget_s,
+            bookmark=lambda wrote: str(keeper.bookmark_of(keeper.committed + wrote)),
+            now=now,
+            ttl_s=settings.idempotency_ttl_s,
+        )
+        return body, False
+
+    def _sql_done(self, call: Call, turn: SqlTurn, answer: tuple[bytes, bool]) -> None:
+        wrote = self.take_commit()
+        reply = Reply(answer[0], headers=REPLAYED if answer[1] else {})
+        self._answer(call, reply, turn.level, wrote=wrote)
+
+    def _answer(self, call: Call, reply: Reply, level: Any, *, wrote: bool = False) -> None:
+        """Let the reply go when everything committed so far is durable at `level`."""
+
+        def drop(error: HoldfastError) -> None:
+            if wrote:
+                text = f"the write ran, and whether it survived is unknown: {error.message}"
+                call.fail(OutcomeUnknownWrite(text))
+            else:
+                call.fail(error)
+
+        self.keeper.hold(self.keeper.committed, level, wrote=wrote, release=lambda: call.reply(reply), drop=drop)
+
+    # ---- files and streams
+
+    def _stream(self, call: Call) -> None:
+        turn = SqlTurn.decode(call.args, call.body, default=self._parts.settings.durability)
+        reply = stream_reply(self._database.copy_image(), turn, self._parts, self._opened, self._shut)
+        self._answer(call, reply, turn.level)
+
+    def _export(self, call: Call) -> None:
+        level = durability_of(call.args, self._parts.settings.durability)
+        reply = export_reply(self._database.copy_image(), self._parts, self.keeper.bookmark, self._opened, self._shut)
+        self._answer(call, reply, level)
+
+    def _import(self, call: Call) -> None:
+        self._aside(self._import_aside(call), call)
+
+    async def _import_aside(self, call: Call) -> None:
+        level = durability_of(call.args, self._parts.settings.durability)
+        refusal = self.keeper.refusal()
+        if refusal is not None:
+            raise refusal
+        image = await read_upload(call, self._database, self._parts)
+        self.keeper.commit(self._database.replace(image))
+        body = imported_body(self.keeper, byte_size=image.byte_size, level=level)
+        self._answer(call, Reply(body), level, wrote=True)
+
+    def _opened(self) -> None:
+        self._open += 1
+
+    def _shut(self) -> None:
+        self._open -= 1
+
+    # ---- small answers
+
+    def _status(self, call: Call) -> None:
+        body = status_body(
+            self.keeper,
+            address=str(self.address),
+            host=self._parts.host,
+            since=self.since,
+            byte_size=self._database.file.image.byte_size,
+            memory_bytes=self.memory_bytes,
+        )
+        call.reply(Reply(body))
+
+    def _durable(self, call: Call) -> None:
+        default = self._parts.settings.durability
+        answer_durable(self.keeper, call, default=default, by_epoch=self._parts.rules.bookmark_has_epoch)
+
+    def _flush(self, call: Call) -> None:
+        answer_flush(self.keeper, call)
+
+    def _release(self, call: Call) -> None:
+        async def run() -> None:
+            try:
+                await self.release()
+            except HoldfastError as error:
+                call.fail(error)
+            else:
+                call.reply(Reply(b'{"released":true}'))
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _refuse(error: HoldfastError) -> None:
+    """Called where SQLite is about to commit: the write fails with `error`, reads go on."""
+    raise error
+
+
+REPLAYED = {"Idempotent-Replay": "true"}

@@ -1,0 +1,53 @@
+"""Opening an ownership: lock, journal, claim, and what becomes of a journal that is not ours (rules 2 to 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.database.image import PageImage
+from actors.durability.agent import journal_name, keep_orphan, lock_name
+from actors.durability.claimant import Claimant, Claimed
+from actors.durability.disk import Lock
+from actors.durability.journal import JournalContents, read_journal
+from actors.durability.parts import Parts
+from storage.layout.address import Address
+from storage.log.actor_log import ActorLog
+from storage.log.claim import JournalFate, decide_journal
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An ownership that may serve, and what it holds until its end."""
+
+    log: ActorLog
+    lock: Lock
+    claimed: Claimed
+
+
+class _NoLock(Lock):
+    """The mutant of finding 14."""
+
+    def release(self) -> None:
+        return
+
+
+async def open_ownership(parts: Parts, address: Address, template: PageImage) -> Opened:
+    """Own `address`. `template` is the database a new address begins with. Raises AddressLocked and what claims raise."""
+    lock = parts.disk.lock(lock_name(address)) if parts.rules.locks else _NoLock()
+    try:
+        contents = read_journal(parts.disk, journal_name(address))
+        log = ActorLog(parts.store, parts.env, address, parts.clock, parts.rng)
+        claimed = await Claimant(parts, log, contents, template).claim()
+        await _settle_foreign(parts, log, contents, claimed)
+        return Opened(log, lock, claimed)
+    except BaseException:
+        lock.release()
+        raise
+
+
+async def _settle_foreign(parts: Parts, log: ActorLog, contents: JournalContents | None, claimed: Claimed) -> None:
+    """Rule 6: our own record stands now. What the journal holds is in the log, or cut off."""
+    if contents is None or claimed.carried:
+        return
+    if decide_journal(claimed.recovered.state, contents.view, parts.rules.claim) is JournalFate.ORPHAN:
+        await keep_orphan(parts, log, contents)
