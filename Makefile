@@ -16,7 +16,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 INSTALL_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test test-fast lint check soak pins clean
+.PHONY: help setup setup-dev run demo test test-fast lint check soak pins docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -48,6 +48,9 @@ pins: setup-dev ## resolve both files of pins anew, with hashes, from pyproject.
 	$(BIN)/uv pip compile $(COMPILE) --extra build pyproject.toml --output-file constraints.txt
 	$(BIN)/uv pip compile $(COMPILE) --extra build --extra dev --constraints constraints.txt pyproject.toml \
 		--output-file constraints-dev.txt
+
+docs: setup-dev ## write docs/settings.md anew from the settings themselves
+	@$(BIN)/python -m holdfast.settings_page > docs/settings.md
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(ARGS)
 

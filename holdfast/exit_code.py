@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from holdfast.setting import SettingError
 from storage.errors import CorruptObject, HoldfastError, InvalidRequest, LogGap, UnsupportedVersion
 
 
@@ -46,14 +45,15 @@ MEANINGS = {
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
+_BUSY_CODES = frozenset({Busy.code, "address_in_use"})
 _DAMAGED_CODES = frozenset({CorruptObject.code, "corrupt_segment", LogGap.code, UnsupportedVersion.code})
 
 
 def exit_code_for(error: HoldfastError) -> ExitCode:
     """The code for an error, ours or one that the service answered with."""
-    if isinstance(error, Busy):
+    if error.code in _BUSY_CODES:
         return ExitCode.BUSY
-    if isinstance(error, SettingError) or type(error) is InvalidRequest:
+    if isinstance(error, InvalidRequest):
         return ExitCode.USAGE
     if error.code in _DAMAGED_CODES:
         return ExitCode.DAMAGED

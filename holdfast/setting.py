@@ -17,7 +17,7 @@ from pathlib import Path
 from storage.errors import InvalidRequest
 
 PREFIX = "HOLDFAST_"
-SECRET_FIELDS = frozenset({"token", "secret", "presign_secret", "link_secret"})
+SECRET_FIELDS = frozenset({"token", "secret", "presign_secret", "link_secret", "user_token_secret"})
 MASK = "********"
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -63,9 +63,9 @@ class Setting:
         return _expectation(self.kind)
 
 
-def settings_of(section: str, defaults: object, *, prefix: str = PREFIX) -> Iterator[Setting]:
+def settings_of(section: str, defaults: object) -> Iterator[Setting]:
     """Every setting of a dataclass instance, nested ones included, in the order of its fields."""
-    yield from _walk(section, defaults, (), prefix)
+    yield from _walk(section, defaults, ())
 
 
 def show_value(value: object) -> str:
@@ -82,16 +82,16 @@ def show_value(value: object) -> str:
     return str(value)
 
 
-def _walk(section: str, values: object, path: tuple[str, ...], prefix: str) -> Iterator[Setting]:
+def _walk(section: str, values: object, path: tuple[str, ...]) -> Iterator[Setting]:
     if not dataclasses.is_dataclass(values) or isinstance(values, type):
         raise TypeError(f"settings of {section}: expected a dataclass instance, found {values!r}")
     kinds = typing.get_type_hints(type(values))
     for item in dataclasses.fields(values):
         value = getattr(values, item.name)
         if dataclasses.is_dataclass(value):
-            yield from _walk(section, value, (*path, item.name), prefix)
+            yield from _walk(section, value, (*path, item.name))
         else:
-            variable = prefix + item.name.upper()
+            variable = PREFIX + item.name.upper()
             yield Setting(variable, section, (*path, item.name), kinds[item.name], value)
 
 

@@ -16,11 +16,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
+from actors.hosting.settings import HostSettings, PlacementSettings, RouterSettings
 from actors.settings import ActorSettings
+from gateway.settings import GatewaySettings
 from holdfast.setting import PREFIX, Setting, SettingError, settings_of
 from storage.errors import InvalidRequest
+from storage.objects.settings import S3Settings, StoreSettings
 
 APP_ENV = "APP_ENV"
+OWNERSHIP = "HOLDFAST_OWNERSHIP"
 # Read by the command line's clients and by the tests, so no setting of the service.
 OTHER_VARIABLES = frozenset({"HOLDFAST_URL"})
 OTHER_PREFIXES = ("HOLDFAST_TEST_",)
@@ -35,14 +39,11 @@ class ServiceSettings:
     host: str = "127.0.0.1"
     port: int = 8700
     data_dir: Path = Path("user_data")
-    drain_timeout_s: float = 60.0
 
     def validate(self) -> ServiceSettings:
         """Self, or `InvalidRequest` naming the field."""
         if not 0 <= self.port <= 65535:
             raise InvalidRequest(f"port is {self.port}, expected 0 to 65535")
-        if self.drain_timeout_s <= 0:
-            raise InvalidRequest(f"drain_timeout_s is {self.drain_timeout_s:g}, expected more than 0")
         return self
 
     @property
@@ -72,7 +73,12 @@ class Settings:
 
     environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
+    s3: S3Settings = field(default_factory=lambda: S3Settings(bucket=""))
     actors: ActorSettings = field(default_factory=ActorSettings)
+    placement: PlacementSettings = field(default_factory=PlacementSettings)
+    host: HostSettings = field(default_factory=HostSettings)
+    router: RouterSettings = field(default_factory=RouterSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -80,24 +86,43 @@ class Settings:
     def app_env(self) -> Environment:
         return self.environment.app_env
 
+    @property
+    def store(self) -> StoreSettings:
+        """The object store: the bucket where one is named, else the data directory."""
+        if self.s3.bucket:
+            return StoreSettings(kind="s3", s3=self.s3)
+        return StoreSettings(kind="local", root=self.service.data_dir)
+
     def rows(self) -> list[tuple[Setting, str, Origin]]:
-        """Each setting with its value as text (secrets masked) and its origin."""
+        """Each variable with its value as text (secrets masked) and its origin."""
+        first = {setting.variable: setting for setting in reversed(all_settings())}
         return [
             (setting, setting.show(_value_at(self, setting)), self.origins.get(setting.variable, Origin.DEFAULT))
-            for setting in all_settings()
+            for setting in reversed(first.values())
         ]
 
 
-SECTIONS = ("environment", "service", "actors")
+SECTIONS = ("environment", "service", "s3", "actors", "placement", "host", "router", "gateway")
+# Fields whose own name says too little outside their dataclass.
+_VARIABLES = {
+    ("environment", "app_env"): APP_ENV,
+    ("placement", "mode"): "HOLDFAST_PLACEMENT",
+    ("s3", "bucket"): "HOLDFAST_BUCKET",
+}
+_SECTION_PREFIXES = {"s3": "HOLDFAST_S3_"}
 
 
 def all_settings() -> list[Setting]:
-    """Every setting there is, in the order in which people read them."""
+    """Every setting there is, in the order in which people read them.
+
+    Two floors may have a field of the same name and meaning; one variable then fills both.
+    """
     defaults = Settings()
-    found = list(settings_of("environment", defaults.environment, prefix=""))
-    for section in SECTIONS[1:]:
-        found += settings_of(section, getattr(defaults, section))
-    return found
+    return [
+        dataclasses.replace(setting, variable=_variable(setting))
+        for section in SECTIONS
+        for setting in settings_of(section, getattr(defaults, section))
+    ]
 
 
 def load_settings(environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Settings:
@@ -137,15 +162,22 @@ def _collect(environ: Mapping[str, str], flags: Mapping[str, str]) -> tuple[dict
     return given, origins
 
 
+def _variable(setting: Setting) -> str:
+    name = _VARIABLES.get((setting.section, setting.path[-1]))
+    return name or _SECTION_PREFIXES.get(setting.section, PREFIX) + setting.path[-1].upper()
+
+
 def _with_derived_defaults(settings: Settings) -> Settings:
-    """Defaults that depend on other settings."""
-    return settings
+    """Rule 20: on the local store only this machine can claim, unless somebody says otherwise."""
+    if settings.s3.bucket or OWNERSHIP in settings.origins:
+        return settings
+    return dataclasses.replace(settings, actors=dataclasses.replace(settings.actors, ownership="single_machine"))
 
 
 def _validated(settings: Settings) -> Settings:
     for section in SECTIONS:
         validate = getattr(getattr(settings, section), "validate", None)
-        if validate is None:
+        if validate is None or (section == "s3" and not settings.s3.bucket):
             continue
         try:
             validate()

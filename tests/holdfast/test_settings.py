@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_nested_limits_are_set_by_their_own_variables() -> None:
 
 @pytest.mark.parametrize("text", ["production", "Dev", "test"])
 def test_an_unknown_environment_refuses_to_start(text: str) -> None:
-    with pytest.raises(SettingError, match="^APP_ENV is .* expected one of dev, staging, prod$"):
+    with pytest.raises(SettingError, match=r"^APP_ENV is .* expected one of dev, staging, prod$"):
         load_settings({"APP_ENV": text})
 
 
@@ -51,6 +52,9 @@ def test_an_unknown_environment_refuses_to_start(text: str) -> None:
         ("HOLDFAST_RELIST_AFTER_S", "3601"),
         ("HOLDFAST_PORT", "65536"),
         ("HOLDFAST_DRAIN_TIMEOUT_S", "-1"),
+        ("HOLDFAST_SHARED_HOSTS", "0"),
+        ("HOLDFAST_BUCKET", "a/b"),
+        ("HOLDFAST_CORS_ORIGINS", "example.org"),
     ],
 )
 def test_a_value_that_breaks_a_rule_is_refused_under_its_variables_name(variable: str, text: str) -> None:
@@ -63,5 +67,35 @@ def test_unknown_variables_are_warned_about_with_the_nearest_name() -> None:
     assert settings.warnings == ("HOLDFAST_PROT is no setting and was ignored; did you mean HOLDFAST_PORT?",)
 
 
-def test_no_two_settings_share_a_variable() -> None:
-    assert [name for name, count in Counter(s.variable for s in all_settings()).items() if count > 1] == []
+def test_fields_that_share_a_variable_agree_on_kind_and_default() -> None:
+    by_variable: dict[str, set[tuple[object, object]]] = defaultdict(set)
+    for setting in all_settings():
+        by_variable[setting.variable].add((setting.kind, setting.default))
+    assert {name: kinds for name, kinds in by_variable.items() if len(kinds) > 1} == {}
+
+
+def test_a_shared_variable_fills_every_field_of_its_name() -> None:
+    settings = load_settings({"HOLDFAST_IDLE_EVICT_S": "7"})
+    assert (settings.actors.idle_evict_s, settings.host.idle_evict_s) == (7.0, 7.0)
+    assert [s.variable for s, _, _ in settings.rows()].count("HOLDFAST_IDLE_EVICT_S") == 1
+
+
+def test_placement_is_set_by_its_name() -> None:
+    assert load_settings({"HOLDFAST_PLACEMENT": "shared"}).placement.mode == "shared"
+
+
+def test_the_data_directory_is_the_store_unless_a_bucket_is_named() -> None:
+    local = load_settings({"HOLDFAST_DATA_DIR": "/d"})
+    assert (local.store.kind, local.store.root) == ("local", Path("/d"))
+    remote = load_settings({"HOLDFAST_BUCKET": "b", "HOLDFAST_S3_ENDPOINT": "http://127.0.0.1:1"})
+    assert remote.store.kind == "s3"
+    assert remote.store.s3 is not None
+    assert (remote.store.s3.bucket, remote.store.s3.endpoint) == ("b", "http://127.0.0.1:1")
+
+
+def test_rule_20_one_machine_owns_by_its_lock_on_the_local_store_and_by_the_log_on_a_bucket() -> None:
+    assert load_settings({}).actors.ownership == "single_machine"
+    assert load_settings({"HOLDFAST_BUCKET": "b"}).actors.ownership == "strict"
+    assert load_settings({"HOLDFAST_OWNERSHIP": "strict"}).actors.ownership == "strict"
+    one = load_settings({"HOLDFAST_BUCKET": "b", "HOLDFAST_OWNERSHIP": "single_machine"})
+    assert one.actors.ownership == "single_machine"
