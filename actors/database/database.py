@@ -62,9 +62,10 @@ class Database:
         batch: Batch,
         *,
         budget_s: float | None = None,
-        extra: Callable[[SystemSql], None] | None = None,
+        extra: Callable[[SystemSql, BatchResult], None] | None = None,
     ) -> BatchResult:
-        """Run a batch as one transaction. `extra` joins it with system SQL just before the commit.
+        """Run a batch as one transaction. `extra` joins it with system SQL just before the commit, given the
+        batch's results so far.
 
         Raises BudgetExceeded when `budget_s` seconds ran out, a DatabaseError otherwise; nothing of the batch is kept.
         """
@@ -161,7 +162,7 @@ class Database:
     # -- several statements
 
     def _execute_together(
-        self, batch: Batch, budget_s: float | None, extra: Callable[[SystemSql], None] | None
+        self, batch: Batch, budget_s: float | None, extra: Callable[[SystemSql, BatchResult], None] | None
     ) -> BatchResult:
         connection = self._connection
         if len(batch.statements) > self._settings.statements_max:
@@ -176,7 +177,7 @@ class Database:
             changed = connection.check_schema()
             if extra is not None:
                 self._at = Place()
-                connection.unguarded(extra)
+                connection.unguarded(lambda system: extra(system, BatchResult(results, False)))
             connection.commit()
         except BaseException as error:
             ended = len(batch.statements) > 1 and not connection.apsw.in_transaction

@@ -39,7 +39,7 @@ class RowReader:
             return self._collect(cursor, len(columns)) if columns else []
         except UnicodeDecodeError as error:
             self.abandon()
-            if not columns or not _READS.match(sql):
+            if not columns or not can_wrap(sql):
                 raise SqlError("an answer holds text that is not UTF-8; select it as CAST(… AS BLOB)") from error
         return self._read_wrapped(sql, params, columns)
 
@@ -81,6 +81,11 @@ class RowReader:
         finally:
             self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, limit)
         return [tuple([unwrapped(value) for value in row]) for row in rows]
+
+
+def can_wrap(sql: str) -> bool:
+    """Whether an SQL text is a plain read."""
+    return _READS.match(sql) is not None
 
 
 def wrapped(sql: str, width: int) -> str:
