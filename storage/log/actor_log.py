@@ -124,7 +124,7 @@ class ActorLog:
         )
         return refs, store_time
 
-    async def list(self) -> Listing:
+    async def listing(self) -> Listing:
         """Rule 3: level 9, then level 0 behind the newest snapshot; contiguous, or `LogGap`."""
         listed_at = self._clock.now()
         snapshots, _ = await self.list_snapshots()
@@ -241,11 +241,8 @@ class ActorLog:
 
     @staticmethod
     def _decode(found: StoredObject) -> Segment:
-        try:
-            verify_body(found.body, found.info.etag)
-            return decode_segment(found.body)
-        except CorruptSegment as error:
-            raise CorruptSegment(f"segment {found.info.key}: {error.message}") from error
+        verify_body(found.body, found.info.etag, name=found.info.key)
+        return decode_segment(found.body, name=found.info.key)
 
     async def _list(self, prefix: str, start_after: str) -> tuple[list[tuple[int, int, ObjectInfo]], float]:
         found: list[tuple[int, int, ObjectInfo]] = []
