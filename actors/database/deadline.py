@@ -19,7 +19,7 @@ class BudgetExceeded(Exception):
 class Deadline:
     """`passed`: the statement's deadline ended it. `spent`: the batch's budget did."""
 
-    __slots__ = ("_batch_ends", "_budget_s", "_ends", "_now", "_statement_s", "passed", "spent")
+    __slots__ = ("_batch_ends", "_budget_s", "_ends", "_now", "_statement_s", "_stopped", "passed", "spent")
 
     def __init__(self, statement_s: float, now: Callable[[], float]) -> None:
         self._statement_s = statement_s
@@ -27,6 +27,7 @@ class Deadline:
         self._budget_s: float | None = None
         self._batch_ends: float | None = None
         self._ends: float | None = None
+        self._stopped = False
         self.passed = False
         self.spent = False
 
@@ -48,6 +49,10 @@ class Deadline:
         if self._batch_ends is not None and self._now() >= self._batch_ends:
             raise BudgetExceeded
 
+    def stop(self) -> None:
+        """Interrupt whatever runs now and whatever starts later; from any thread."""
+        self._stopped = True
+
     def take(self) -> str | None:
         """Why this clock interrupted the last statement, once: `deadline`, `budget` or None."""
         reason = "deadline" if self.passed else "budget" if self.spent else None
@@ -56,6 +61,8 @@ class Deadline:
 
     def __call__(self) -> bool:
         """Whether SQLite is to interrupt the statement."""
+        if self._stopped:
+            return True
         now = self._now()
         if self._ends is None:
             self._ends = now + self._statement_s

@@ -38,25 +38,22 @@ def without_system_tables(image: PageImage) -> PageImage:
         with connection:
             for name in names:
                 connection.execute(f"DROP TABLE IF EXISTS main.{quoted(name)}")
-    for number in free_pages(exported):
-        exported.pages[number - 1] = zero_page(exported.page_size)
+    clear_free_pages(exported)
     return exported
 
 
-def free_pages(image: PageImage) -> list[int]:
-    """Numbers of the pages on the free list that hold nothing SQLite reads (its leaves)."""
-    numbers: list[int] = []
-    first = image.pages[0]
-    trunk = int.from_bytes(first[32:36], "big")
+def clear_free_pages(image: PageImage) -> None:
+    """Zero what the pages of the free list hold besides the list itself."""
+    pages, size = image.pages, image.page_size
+    trunk = int.from_bytes(pages[0][32:36], "big")
     seen: set[int] = set()
     while 0 < trunk <= image.page_count and trunk not in seen:
         seen.add(trunk)
-        page = image.pages[trunk - 1]
-        count = min(int.from_bytes(page[4:8], "big"), (image.page_size - _TRUNK_HEADER_BYTES) // 4)
-        end = _TRUNK_HEADER_BYTES + 4 * count
-        leaves = [int.from_bytes(page[at : at + 4], "big") for at in range(_TRUNK_HEADER_BYTES, end, 4)]
-        numbers.extend(number for number in leaves if 1 < number <= image.page_count)
-        # What follows a trunk's list of leaves is left over from its former life.
-        image.pages[trunk - 1] = page[:end] + bytes(image.page_size - end)
+        page = pages[trunk - 1]
+        end = min(_TRUNK_HEADER_BYTES + 4 * int.from_bytes(page[4:8], "big"), size)
+        for at in range(_TRUNK_HEADER_BYTES, end, 4):
+            leaf = int.from_bytes(page[at : at + 4], "big")
+            if 1 < leaf <= image.page_count:
+                pages[leaf - 1] = zero_page(size)
+        pages[trunk - 1] = page[:end] + bytes(size - end)
         trunk = int.from_bytes(page[:4], "big")
-    return numbers

@@ -1,6 +1,6 @@
 """An answer of any length as lines of JSON, read from a copy of the image while the live one goes on.
 
-    {"columns": […]}     one array (or object) per row     {"rows": n}, or {"error": {"code", "message"}} if it broke off
+    {"columns": […]}, one array (or object) per row, {"rows": n} or, if it broke off, {"error": {"code", "message"}}
 
 A chunk is produced in a worker thread only when the consumer asks for it: that is the back-pressure, and no more than
 one chunk is held. The copy is read-only, so writes are refused. The statement's deadline counts per chunk.
@@ -125,10 +125,7 @@ class _Reader:
 
     def close(self) -> None:
         """End the statement, wherever it is, and free the connection."""
-        try:
-            self._connection.apsw.interrupt()
-        except apsw.ConnectionClosedError:
-            return
+        self._deadline.stop()
         with self._lock:
             self._done = True
             self._cursor.close(True)
