@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from actors.call import Call, Op, Reply
-from actors.database.deadline import BudgetExceeded
+from actors.call import Call, Durability, Op, Reply
 from actors.database.database import Database
+from actors.database.deadline import BudgetExceeded
 from actors.database.image import PageImage
 from actors.durability.keeper import Keeper
 from actors.durability.opening import open_ownership
@@ -23,8 +24,8 @@ from actors.durability.parts import Parts
 from actors.errors import ActivationEnded, OutcomeUnknownWrite
 from actors.model.answers import answer_durable, answer_flush, imported_body, status_body
 from actors.model.birth import apply_schema, template_image
-from actors.model.sql_turn import SqlTurn, durability_of
-from actors.model.transfer import export_reply, read_upload, stream_reply
+from actors.model.sql_turn import Answer, Scene, SqlTurn, durability_of
+from actors.model.transfer import counted, export_reply, rows_reply, uploaded_image
 from storage.errors import HoldfastError
 from storage.layout.address import Address
 
@@ -44,8 +45,8 @@ async def activate(address: Address, parts: Parts) -> Activation:
         parts, opened.log, opened.lock, opened.claimed, activation.committed_image, activation.on_end
     )
     try:
-        for _ in apply_schema(database, now=parts.clock.wall()):
-            activation.take_commit()
+        apply_schema(database, now=parts.clock.wall())
+        activation.take_commit()
     except HoldfastError as error:
         await activation.keeper.kill(error)
         raise
@@ -63,6 +64,7 @@ class Activation:
         self.last_used = parts.clock.now()
         self.since = parts.clock.wall()
         self._parts = parts
+        self._settings = parts.settings
         self._database = database
         self._queue: deque[Call] = deque()
         self._open = 0
@@ -181,46 +183,33 @@ class Activation:
             finally:
                 self._run_queue()
 
-        task = asyncio.get_running_loop().create_task(run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(run)
 
     # ---- SQL
 
     def _sql(self, call: Call) -> None:
-        turn = SqlTurn.decode(call.args, call.body, default=self._parts.settings.durability)
+        turn = SqlTurn.decode(call.args, call.body, self._settings)
         refusal = self.keeper.refusal()
         self._database.file.veto = None if refusal is None else partial(_refuse, refusal)
+        scene = Scene(self._parts.clock.wall(), self._settings.idempotency_ttl_s, self._bookmark)
         try:
-            self._sql_done(call, turn, self._sql_run(turn, self._parts.settings.database.inline_budget_s))
+            answer = turn.run(self._database, scene, budget_s=self._settings.database.inline_budget_s)
         except BudgetExceeded:
-            self._aside(self._sql_aside(call, turn), call)
+            self._aside(self._sql_aside(call, turn, scene), call)
+        else:
+            self._sql_done(call, turn, answer)
 
-    async def _sql_aside(self, call: Call, turn: SqlTurn) -> None:
-        self._sql_done(call, turn, await self._parts.offload(self._sql_run, turn, None))
+    async def _sql_aside(self, call: Call, turn: SqlTurn, scene: Scene) -> None:
+        self._sql_done(call, turn, await self._parts.offload(turn.run, self._database, scene, budget_s=None))
 
-    def _sql_run(self, turn: SqlTurn, budget_s: float | None) -> tuple[bytes, bool]:
-        """The answer, and whether it is an earlier run's."""
-        keeper, settings = self.keeper, self._parts.settings
-        now = self._parts.clock.wall()
-        remembered = turn.recall(self._database, now=now, ttl_s=settings.idempotency_ttl_s)
-        if remembered is not None:
-            return remembered, True
-        body = turn.run(
-            self._database,
-            budget_s=budget_s,
-            bookmark=lambda wrote: str(keeper.bookmark_of(keeper.committed + wrote)),
-            now=now,
-            ttl_s=settings.idempotency_ttl_s,
-        )
-        return body, False
-
-    def _sql_done(self, call: Call, turn: SqlTurn, answer: tuple[bytes, bool]) -> None:
+    def _sql_done(self, call: Call, turn: SqlTurn, answer: Answer) -> None:
         wrote = self.take_commit()
-        reply = Reply(answer[0], headers=REPLAYED if answer[1] else {})
-        self._answer(call, reply, turn.level, wrote=wrote)
+        self._answer(call, Reply(answer.body, headers=REPLAYED if answer.replayed else {}), turn.level, wrote=wrote)
 
-    def _answer(self, call: Call, reply: Reply, level: Any, *, wrote: bool = False) -> None:
+    def _bookmark(self, wrote: bool) -> str:
+        return str(self.keeper.bookmark_of(self.keeper.committed + wrote))
+
+    def _answer(self, call: Call, reply: Reply, level: Durability, *, wrote: bool = False) -> None:
         """Let the reply go when everything committed so far is durable at `level`."""
 
         def drop(error: HoldfastError) -> None:
@@ -235,33 +224,49 @@ class Activation:
     # ---- files and streams
 
     def _stream(self, call: Call) -> None:
-        turn = SqlTurn.decode(call.args, call.body, default=self._parts.settings.durability)
-        reply = stream_reply(self._database.copy_image(), turn, self._parts, self._opened, self._shut)
-        self._answer(call, reply, turn.level)
+        turn = SqlTurn.decode(call.args, call.body, self._settings)
+        image, bookmark = self._database.copy_image(), self.keeper.bookmark
+        self._answer_later(call, turn.level, lambda: rows_reply(image, turn, self._parts, bookmark))
 
     def _export(self, call: Call) -> None:
-        level = durability_of(call.args, self._parts.settings.durability)
-        reply = export_reply(self._database.copy_image(), self._parts, self.keeper.bookmark, self._opened, self._shut)
-        self._answer(call, reply, level)
+        level = durability_of(call.args, self._settings.durability)
+        image, bookmark = self._database.copy_image(), self.keeper.bookmark
+        self._answer_later(call, level, lambda: export_reply(image, bookmark))
+
+    def _answer_later(self, call: Call, level: Durability, make: Callable[[], Awaitable[Reply]]) -> None:
+        """A streamed reply, begun when the gate lets it; the actor counts as busy until it is over."""
+        self._open += 1
+
+        def drop(error: HoldfastError) -> None:
+            self._open -= 1
+            call.fail(error)
+
+        async def begin() -> None:
+            try:
+                reply = await make()
+            except HoldfastError as error:
+                drop(error)
+                return
+            assert reply.stream is not None
+            call.reply(replace(reply, stream=counted(reply.stream, self._stream_over)))
+
+        release = partial(self._spawn, begin)
+        self.keeper.hold(self.keeper.committed, level, wrote=False, release=release, drop=drop)
+
+    def _stream_over(self) -> None:
+        self._open -= 1
 
     def _import(self, call: Call) -> None:
         self._aside(self._import_aside(call), call)
 
     async def _import_aside(self, call: Call) -> None:
-        level = durability_of(call.args, self._parts.settings.durability)
-        refusal = self.keeper.refusal()
-        if refusal is not None:
+        level = durability_of(call.args, self._settings.durability)
+        if (refusal := self.keeper.refusal()) is not None:
             raise refusal
-        image = await read_upload(call, self._database, self._parts)
+        image = await uploaded_image(call, self._database, self._parts)
         self.keeper.commit(self._database.replace(image))
         body = imported_body(self.keeper, byte_size=image.byte_size, level=level)
         self._answer(call, Reply(body), level, wrote=True)
-
-    def _opened(self) -> None:
-        self._open += 1
-
-    def _shut(self) -> None:
-        self._open -= 1
 
     # ---- small answers
 
@@ -277,7 +282,7 @@ class Activation:
         call.reply(Reply(body))
 
     def _durable(self, call: Call) -> None:
-        default = self._parts.settings.durability
+        default = self._settings.durability
         answer_durable(self.keeper, call, default=default, by_epoch=self._parts.rules.bookmark_has_epoch)
 
     def _flush(self, call: Call) -> None:
@@ -292,7 +297,10 @@ class Activation:
             else:
                 call.reply(Reply(b'{"released":true}'))
 
-        task = asyncio.get_running_loop().create_task(run())
+        self._spawn(run)
+
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.get_running_loop().create_task(work())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -25,6 +25,7 @@
         ├── TransactionEnded            OR ROLLBACK or RAISE(ROLLBACK) ended the transaction
         ├── IdempotencyKeyReused        the key was used with another request
         ├── DatabaseBroken              memory or I/O failed under SQLite: discard the image, recover it from journal and log
+        ├── NotEmpty                    an import would overwrite data, and did not say that it may
         └── InvalidDatabase             an imported file was refused
 """
 
@@ -139,3 +140,7 @@ class DatabaseBroken(DatabaseError):
 
 class InvalidDatabase(DatabaseError):
     code = "invalid_database"
+
+
+class NotEmpty(DatabaseError):
+    code = "not_empty"

@@ -80,7 +80,7 @@ async def settle_journal(parts: Parts, address: Address) -> Settlement:
 
 async def _settle(parts: Parts, log: ActorLog, contents: JournalContents) -> Settlement | None:
     """One list and one write; None: somebody else wrote the slot, list again."""
-    recovered = await recover(log, await log.list())
+    recovered = await recover(log, await log.listing())
     fate = decide_journal(recovered.state, contents.view, parts.rules.claim)
     if fate is JournalFate.ORPHAN:
         await keep_orphan(parts, log, contents)

@@ -29,6 +29,7 @@ from storage.log.claim import (
 from storage.log.record import Kind, Record
 from storage.log.segment import Segment
 from storage.objects.settle import Settled, Taken
+from storage.r2_sqlite.file_state import Mode
 
 ATTEMPTS_MAX = 20
 LOOK_EVERY_S = 1.0
@@ -75,12 +76,12 @@ class Claimant:
 
     async def _attempt(self) -> Claimed:
         file = await check_file(self._parts, self._log.address)
-        recovered = await recover(self._log, await self._log.list())
+        recovered = await recover(self._log, await self._log.listing())
         if file is None:
             if recovered.state.last_slot:
                 raise NotInActorMode(f"actor {self._log.address}: its log exists, its database.sqlite is missing")
             file = await create_tombstone(self._parts, self._log.address)
-        if recovered.state.life is None and (file.state, file.gen) == ("actor", 1):
+        if recovered.state.life is None and (file.state, file.gen) == (Mode.ACTOR, 1):
             recovered = await self._import_new(recovered, file.gen)
         refusal = refuse_claim(recovered.state, file_state=file.state, file_gen=file.gen)
         if refusal is not None:

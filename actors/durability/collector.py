@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.durability.recovery import Recovered, apply_entry, apply_pages
+from actors.database.image import CommitPages, PageImage
+from actors.durability.recovery import apply_entry, apply_pages
 from storage.errors import CorruptSegment, LogGap, ObjectNotFound
 from storage.log.actor_log import ActorLog, SnapshotRef
 from storage.log.collect import ListedSnapshot, plan_collect
-
-from actors.database.image import CommitPages, PageImage
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""The local disk under journals, as a port: the real one below `.holdfast/`, and the simulator's, which forgets what was
-not synced.
+"""The local disk under journals, as a port: the real one below `.holdfast/`, and the simulator's, which forgets what
+was not synced.
 
 Names are relative, `/`-separated. Files are written by offset, so that a journal can be overwritten in place: after a
 first pass its blocks exist and an fdatasync needs no file-system journal commit.

@@ -4,6 +4,8 @@ behind claims that have not opened. Where somebody has opened already, the journ
 
 from __future__ import annotations
 
+from storage.objects.settle import Settled
+
 from actors.durability.flusher import Flusher
 from actors.durability.gate import OutputGate
 from actors.durability.ownership import Ownership
@@ -11,7 +13,6 @@ from actors.errors import Moved
 from storage.log.actor_log import ActorLog, draft_slot
 from storage.log.claim import FencedStep, decide_fenced
 from storage.log.record import Kind
-from storage.objects.settle import Settled
 
 
 async def hand_over(

@@ -8,7 +8,14 @@ from storage.errors import ObjectNotFound
 from storage.layout.address import Address
 from storage.layout.keys import database_key
 from storage.objects.settle import PUT_ID_KEY, Settled, put_settled
-from storage.r2_sqlite.file_state import FileState, read_state, state_from_metadata, state_metadata, tombstone_body
+from storage.r2_sqlite.file_state import (
+    FileState,
+    Mode,
+    read_state,
+    state_from_metadata,
+    state_metadata,
+    tombstone_body,
+)
 
 CONTENT_TYPE = "application/vnd.sqlite3"
 
@@ -25,7 +32,7 @@ async def check_file(parts: Parts, address: Address) -> FileState | None:
             state = read_state((await parts.store.get(key)).body)
     except ObjectNotFound:
         return None
-    if state.state == "open":
+    if state.state is Mode.OPEN:
         raise InR2Mode(f"user {address.user}, profile {address.profile}: database.sqlite is served in r2 mode")
     return state
 
@@ -33,7 +40,7 @@ async def check_file(parts: Parts, address: Address) -> FileState | None:
 async def create_tombstone(parts: Parts, address: Address) -> FileState:
     """Rule 22: the sealed file that a new address in actor mode begins with. Finds another's and goes on with it."""
     put_id = parts.new_id()
-    state = FileState(state="actor", gen=1, nonce=parts.new_id(), ring=())
+    state = FileState(Mode.ACTOR, gen=1, nonce=parts.new_id())
     outcome = await put_settled(
         parts.store,
         database_key(parts.env, address),

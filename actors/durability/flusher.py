@@ -1,4 +1,4 @@
-"""Ships commits to the bucket: one PUT in flight, one slot per flush, everything that waits in one segment (rules 1, 7).
+"""Ships commits to the bucket: one PUT in flight, one slot per flush, all that waits in one segment (rules 1, 7).
 
 The flusher owns the list of commits that are not in the bucket. Its task lives while there are any. What a flush finds
 out goes to the gate (durable), to the journal (free) and, when the slot was somebody else's, to `on_fenced`.

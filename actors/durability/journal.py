@@ -22,7 +22,7 @@ FILES = ("a", "b")
 
 @dataclass(frozen=True, slots=True)
 class JournalContents:
-    """What a journal on disk holds: commits of one claim, ascending. Numbers may be missing where syncs were cut short."""
+    """What a journal on disk holds: commits of one claim, ascending; a cut-off sync may have left out some."""
 
     claim_id: str
     epoch: int
@@ -38,7 +38,7 @@ class JournalContents:
         What stands behind a gap was never synced as a whole, so nobody was told it is durable.
         """
         by_number = {record.number: record for record in self.records}
-        found = []
+        found: list[JournalRecord] = []
         while (record := by_number.get(commit + 1 + len(found))) is not None:
             found.append(record)
         return tuple(found)

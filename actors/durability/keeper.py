@@ -128,7 +128,7 @@ class Keeper:
         return Bookmark(self.ownership.epoch, commit, self.ownership.gen)
 
     def refusal(self) -> HoldfastError | None:
-        """Why no write may run now: what it would add could not be kept as promised (rule 7d), or the journal is full."""
+        """Why no write may run now: it could not be kept as promised (rule 7d), or the journal is full."""
         unflushed = self.flusher.unflushed()
         if unflushed is None:
             return None
@@ -176,7 +176,7 @@ class Keeper:
         drop: Callable[[HoldfastError], None],
         patience_s: float = 0.0,
     ) -> None:
-        """Let a reply that has seen `commit` leave when it may; `patience_s` is waited beyond the usual `reply_hold_s`."""
+        """Let a reply that has seen `commit` leave when it may; `patience_s` is waited beyond `reply_hold_s`."""
         gate = self.gate
         gate.admit(Waiter(commit, level, wrote, self._parts.clock.now() + patience_s, release, drop))
         if gate.waiting:

@@ -32,7 +32,7 @@ class _NoLock(Lock):
 
 
 async def open_ownership(parts: Parts, address: Address, template: PageImage) -> Opened:
-    """Own `address`. `template` is the database a new address begins with. Raises AddressLocked and what claims raise."""
+    """Own `address`; a new one begins with `template`. Raises AddressLocked and what claims raise."""
     lock = parts.disk.lock(lock_name(address)) if parts.rules.locks else _NoLock()
     try:
         contents = read_journal(parts.disk, journal_name(address))

@@ -86,9 +86,9 @@ class Ownership:
         After an hour without confirmation the slot may have been deleted meanwhile, and a free slot or a write that
         settled proves nothing by itself: only a list of the snapshots taken afterwards does (rule 7c, finding 18).
         """
-        if sent - self.confirmed_at > self._settings.relist_after_s and self._rules.relists_after_pause:
-            if await self._log.newest_snapshot() >= slot:
-                return False
+        paused = sent - self.confirmed_at > self._settings.relist_after_s
+        if paused and self._rules.relists_after_pause and await self._log.newest_snapshot() >= slot:
+            return False
         self.confirmed_at = max(self.confirmed_at, sent)
         return True
 

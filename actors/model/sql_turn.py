@@ -10,16 +10,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from actors.call import Durability
-from actors.database.answer import encode_answer
+from actors.database.answer import Shape, decode_shape, encode_answer
 from actors.database.database import Database
 from actors.database.request import decode_request
-from actors.database.statement import Batch, StatementResult
+from actors.database.statement import Batch, BatchResult
 from actors.database.system import SystemSql
 from actors.model.idempotency import IdempotencyKey
+from actors.settings import ActorSettings
 from storage.errors import InvalidRequest
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
-SHAPES = ("arrays", "objects")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a turn is told of the world: Unix time, and the bookmark after it (`bookmark(wrote)`)."""
+
+    now: float
+    idempotency_ttl_s: float
+    bookmark: Callable[[bool], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer's bytes; `replayed`: an earlier run's."""
+
+    body: bytes
+    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,58 +45,44 @@ class SqlTurn:
 
     batch: Batch
     level: Durability
-    shape: str
+    shape: Shape
     key: IdempotencyKey | None
 
     @classmethod
-    def decode(cls, args: Mapping[str, object], body: bytes, *, default: Durability) -> SqlTurn:
+    def decode(cls, args: Mapping[str, object], body: bytes, settings: ActorSettings) -> SqlTurn:
         """From a call's arguments and body. Raises InvalidRequest."""
-        shape = args.get("shape", "arrays")
-        if shape not in SHAPES:
-            raise InvalidRequest(f"shape {shape!r}: expected one of {', '.join(SHAPES)}")
+        shape = decode_shape(args.get("shape"))
         key = args.get("idempotency_key")
         if key is not None and (not isinstance(key, str) or not 0 < len(key) <= IDEMPOTENCY_KEY_CHARS_MAX):
             raise InvalidRequest(f"idempotency key: expected 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters")
         return cls(
-            batch=decode_request(body),
-            level=durability_of(args, default),
-            shape=str(shape),
-            key=IdempotencyKey.of(key, body, str(shape)) if isinstance(key, str) else None,
+            batch=decode_request(body, settings.database),
+            level=durability_of(args, settings.durability),
+            shape=shape,
+            key=IdempotencyKey.of(key, body, shape) if isinstance(key, str) else None,
         )
 
-    def recall(self, database: Database, *, now: float, ttl_s: float) -> bytes | None:
-        """The answer of an earlier run with the same key, or None."""
-        key = self.key
-        if key is None:
-            return None
-        return database.system(lambda system: key.recall(system, now=now, ttl_s=ttl_s))
-
-    def run(
-        self,
-        database: Database,
-        *,
-        budget_s: float | None,
-        bookmark: Callable[[bool], str],
-        now: float,
-        ttl_s: float,
-    ) -> bytes:
-        """Run the batch; the answer's bytes. `bookmark(wrote)` is the position after it. Raises BudgetExceeded and
+    def run(self, database: Database, scene: Scene, *, budget_s: float | None) -> Answer:
+        """Run the batch, or recall what an earlier run with the same key answered. Raises BudgetExceeded and
         DatabaseErrors, with nothing kept."""
         if self.key is None:
             result = database.execute(self.batch, budget_s=budget_s)
-            return self._encode(result.results, bookmark(not result.readonly))
-        key = self.key
+            return Answer(self._encode(result, scene.bookmark(not result.readonly)), replayed=False)
+        key, now, ttl_s = self.key, scene.now, scene.idempotency_ttl_s
+        remembered = database.system(lambda system: key.recall(system, now=now, ttl_s=ttl_s))
+        if remembered is not None:
+            return Answer(remembered, replayed=True)
         replies: list[bytes] = []
 
-        def remember(system: SystemSql, results: list[StatementResult]) -> None:
-            replies.append(self._encode(results, bookmark(True)))
+        def remember(system: SystemSql, result: BatchResult) -> None:
+            replies.append(self._encode(result, scene.bookmark(True)))
             key.remember(system, replies[0], now=now, ttl_s=ttl_s)
 
         database.execute(self.batch, budget_s=budget_s, extra=remember)
-        return replies[0]
+        return Answer(replies[0], replayed=False)
 
-    def _encode(self, results: list[StatementResult], bookmark: str) -> bytes:
-        return encode_answer(results, bookmark=bookmark, durability=self.level.value, shape=self.shape)
+    def _encode(self, result: BatchResult, bookmark: str) -> bytes:
+        return encode_answer(result, bookmark=bookmark, durability=self.level.value, shape=self.shape)
 
 
 def durability_of(args: Mapping[str, object], default: Durability) -> Durability:
@@ -88,7 +91,7 @@ def durability_of(args: Mapping[str, object], default: Durability) -> Durability
     if level is None:
         return default
     try:
-        return Durability(level)
+        return Durability(str(level))
     except ValueError as error:
         names = ", ".join(each.value for each in Durability)
         raise InvalidRequest(f"durability {level!r}: expected one of {names}") from error

@@ -30,7 +30,6 @@ FLAG_BLOCK = 1
 FRAME_HEADER_BYTES = 6
 BLOCK_HEADER_BYTES = 10
 
-_FRAME_HEADER = struct.Struct(">IH")
 _BLOCK_HEADER = struct.Struct(">IHI")
 
 Span = tuple[int, int, int]
@@ -67,45 +66,42 @@ def decode_pages(
     body: bytes, spans: Sequence[Span], *, page_size: int, checksum: int, name: str
 ) -> tuple[tuple[Page, ...], int]:
     """Pages of the frames at `spans` and the CRC gone on from `checksum`. Raises CorruptSegment, UnsupportedVersion."""
-    unpack, crc = _FRAME_HEADER.unpack_from, fastcrc.crc64.go_iso
+    decompress = cast(Callable[..., bytes], lz4.block.decompress)
+    unpack, crc = _BLOCK_HEADER.unpack_from, fastcrc.crc64.go_iso
     pages: list[Page] = []
     for span in spans:
         number, offset, length = span
-        found, flags = unpack(body, offset)
-        if found != number:
-            raise CorruptSegment(f"{name}: frame at {offset} holds page {found}, the index says {number}")
-        if flags == FLAG_BLOCK:
-            page = _inflate_block(body, span, page_size, name)
-            head = body[offset : offset + BLOCK_HEADER_BYTES]
-        elif flags == FLAG_FRAME:
-            page = _inflate_frame(body[offset + FRAME_HEADER_BYTES : offset + length], span, page_size, name)
-            head = body[offset : offset + FRAME_HEADER_BYTES]
+        found, flags, size = unpack(body, offset)
+        if flags == FLAG_BLOCK and found == number and size == length - BLOCK_HEADER_BYTES:
+            data = offset + BLOCK_HEADER_BYTES
+            try:
+                page = decompress(body[data : data + size], uncompressed_size=page_size)
+            except lz4.block.LZ4BlockError as error:
+                raise _no_page(span, page_size, error, name) from error
         else:
-            raise UnsupportedVersion(
-                f"{name}: page {number} at {offset} has flags {flags:#x}, this version reads 0 and 1"
-            )
+            page, data = _decode_rare(body, span, page_size, name)
         if len(page) != page_size:
             raise CorruptSegment(
                 f"{name}: page {number} at {offset} inflates to {len(page)} bytes, expected {page_size}"
             )
-        checksum = crc(page, crc(head, checksum))
+        checksum = crc(page, crc(body[offset:data], checksum))
         pages.append((number, page))
     return tuple(pages), checksum
 
 
-def _inflate_block(body: bytes, span: Span, page_size: int, name: str) -> bytes:
+def _decode_rare(body: bytes, span: Span, page_size: int, name: str) -> tuple[bytes, int]:
+    """The page of a frame in the older form, and where its data begins; raises for everything else."""
     number, offset, length = span
-    expected = length - BLOCK_HEADER_BYTES
-    found = int.from_bytes(body[offset + FRAME_HEADER_BYTES : offset + BLOCK_HEADER_BYTES])
-    if expected < 1 or found != expected:
-        raise CorruptSegment(f"{name}: page {number} at {offset} states {found} bytes of data, the index {expected}")
-    data = body[offset + BLOCK_HEADER_BYTES : offset + length]
-    try:
-        return cast(bytes, lz4.block.decompress(data, uncompressed_size=page_size))
-    except lz4.block.LZ4BlockError as error:
-        raise CorruptSegment(
-            f"{name}: page {number} at {offset} does not inflate to {page_size} bytes: {error}"
-        ) from error
+    found, flags, size = _BLOCK_HEADER.unpack_from(body, offset)
+    if found != number:
+        raise CorruptSegment(f"{name}: frame at {offset} holds page {found}, the index says {number}")
+    if flags == FLAG_BLOCK:
+        expected = length - BLOCK_HEADER_BYTES
+        raise CorruptSegment(f"{name}: page {number} at {offset} states {size} bytes of data, the index {expected}")
+    if flags != FLAG_FRAME:
+        raise UnsupportedVersion(f"{name}: page {number} at {offset} has flags {flags:#x}, this version reads 0 and 1")
+    data = offset + FRAME_HEADER_BYTES
+    return _inflate_frame(body[data : offset + length], span, page_size, name), data
 
 
 def _inflate_frame(data: bytes, span: Span, page_size: int, name: str) -> bytes:
@@ -114,7 +110,11 @@ def _inflate_frame(data: bytes, span: Span, page_size: int, name: str) -> bytes:
     try:
         page = cast(bytes, decompressor.decompress(data, max_length=page_size + 1))
     except RuntimeError as error:
-        raise CorruptSegment(f"{name}: page {number} at {offset} is no LZ4 frame: {error}") from error
+        raise _no_page(span, page_size, error, name) from error
     if not decompressor.eof or decompressor.unused_data:
         raise CorruptSegment(f"{name}: the LZ4 frame of page {number} at {offset} does not end where the index says")
     return page
+
+
+def _no_page(span: Span, page_size: int, error: Exception, name: str) -> CorruptSegment:
+    return CorruptSegment(f"{name}: page {span[0]} at {span[1]} does not inflate to {page_size} bytes: {error}")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from storage.errors import CorruptSegment
 from storage.log.header import HEADER_BYTES
 from storage.log.page_frame import END_OF_PAGES, FRAME_HEADER_BYTES, Span
-from storage.log.uvarint import InvalidUvarint, append_uvarint, read_uvarint
+from storage.log.uvarint import InvalidUvarint, append_uvarint, decode_uvarints
 
 INDEX_LENGTH_BYTES = 8
 
@@ -45,27 +45,22 @@ def decode_index(body: bytes, end: int, *, name: str) -> tuple[list[Span], int]:
         raise CorruptSegment(
             f"{name}: {body[marker:start].hex()} at {marker}, expected {END_OF_PAGES.hex()} to end the pages"
         )
-    try:
-        spans = _read_spans(body, start, end - INDEX_LENGTH_BYTES, name)
-    except InvalidUvarint as error:
-        raise CorruptSegment(f"{name}: index: {error}") from error
+    spans = _decode_spans(body[start : end - INDEX_LENGTH_BYTES], name)
     _check_tiling(spans, marker, name)
     return spans, marker
 
 
-def _read_spans(body: bytes, start: int, end: int, name: str) -> list[Span]:
-    spans: list[Span] = []
-    offset = start
-    while True:
-        number, offset = read_uvarint(body, offset, end)
-        if number == 0:
-            break
-        position, offset = read_uvarint(body, offset, end)
-        length, offset = read_uvarint(body, offset, end)
-        spans.append((number, position, length))
-    if offset != end:
-        raise CorruptSegment(f"{name}: index ends at {offset}, its length says {end}")
-    return spans
+def _decode_spans(index: bytes, name: str) -> list[Span]:
+    try:
+        values = decode_uvarints(index)
+    except InvalidUvarint as error:
+        raise CorruptSegment(f"{name}: index: {error}") from error
+    numbers = values[::3]
+    if len(values) % 3 != 1 or numbers[-1] != 0 or 0 in numbers[:-1]:
+        raise CorruptSegment(
+            f"{name}: index of {len(values)} numbers, expected three a page and a zero at the end alone"
+        )
+    return list(zip(numbers[:-1], values[1::3], values[2::3], strict=True))
 
 
 def _check_tiling(spans: Sequence[Span], marker: int, name: str) -> None:

@@ -5,7 +5,8 @@ Seven bits a byte, the lowest first; a set high bit says that more follow.
 
 from __future__ import annotations
 
-UVARINT_BYTES_MAX = 10
+UVARINT_MAX = (1 << 64) - 1
+LAST_SHIFT = 63
 
 
 class InvalidUvarint(ValueError):
@@ -20,15 +21,21 @@ def append_uvarint(target: bytearray, value: int) -> None:
     target.append(value)
 
 
-def read_uvarint(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """(value, offset behind it), reading within data[start:end]; raises `InvalidUvarint`."""
+def decode_uvarints(data: bytes) -> list[int]:
+    """Every number in `data`, which holds nothing else; raises `InvalidUvarint`."""
+    values: list[int] = []
     value = shift = 0
-    for offset in range(start, min(end, start + UVARINT_BYTES_MAX)):
-        byte = data[offset]
-        value |= (byte & 0x7F) << shift
+    for offset, byte in enumerate(data):
         if byte < 0x80:
-            if value >= 1 << 64:
-                raise InvalidUvarint(f"the number at offset {start} needs more than 64 bits")
-            return value, offset + 1
+            values.append(value | byte << shift)
+            value = shift = 0
+            continue
+        value |= (byte & 0x7F) << shift
         shift += 7
-    raise InvalidUvarint(f"the number at offset {start} does not end within {min(end, start + UVARINT_BYTES_MAX)}")
+        if shift > LAST_SHIFT:
+            raise InvalidUvarint(f"the number at byte {offset} of {len(data)} is longer than 64 bits")
+    if shift:
+        raise InvalidUvarint(f"the last number does not end within {len(data)} bytes")
+    if values and max(values) > UVARINT_MAX:
+        raise InvalidUvarint(f"the number {max(values)} is longer than 64 bits")
+    return values
