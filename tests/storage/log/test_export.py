@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,31 @@ async def test_no_log_is_no_export(tmp_path: Path) -> None:
 class FailingStore(MemoryStore):
     async def get(self, key: str) -> StoredObject:
         raise StorageError(f"get {key}: the bucket is on fire")
+
+
+class DamagedStore(MemoryStore):
+    """Bodies arrive with a bit flipped that the format itself does not see."""
+
+    async def get(self, key: str) -> StoredObject:
+        found = await super().get(key)
+        return replace(found, body=flip_an_unseen_bit(found.body))
+
+
+def flip_an_unseen_bit(body: bytes) -> bytes:
+    for bit in range(8 * len(body)):
+        damaged = bytearray(body)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with suppress(StorageError):
+            decode_segment(bytes(damaged))
+            return bytes(damaged)
+    raise AssertionError("this segment has no redundant bit")
+
+
+async def test_a_bit_that_only_the_md5_sees_stops_the_export(tmp_path: Path) -> None:
+    store = DamagedStore(SystemClock())
+    await store.put(PREFIX + slot_name(1).path, encode_segment(a_full_segment(3)))
+    with pytest.raises(CorruptSegment, match=r"0001\.ltx: md5 of"):
+        await export_log(store, PREFIX, tmp_path)
 
 
 async def test_the_stores_own_error_comes_out_as_it_is(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.log.uvarint import InvalidUvarint, append_uvarint, read_uvarint
+from storage.log.uvarint import InvalidUvarint, append_uvarint, decode_uvarints
 
 
 def encoded(value: int) -> bytes:
@@ -22,21 +22,20 @@ def test_golden_numbers(value: int, text: str) -> None:
     assert encoded(value).hex() == text
 
 
-@given(st.integers(0, (1 << 64) - 1), st.binary(max_size=4), st.binary(max_size=4))
-def test_any_number_survives_the_round_trip(value: int, before: bytes, behind: bytes) -> None:
-    data = before + encoded(value) + behind
-    assert read_uvarint(data, len(before), len(data)) == (value, len(data) - len(behind))
+@given(st.lists(st.integers(0, (1 << 64) - 1)))
+def test_any_numbers_survive_the_round_trip(values: list[int]) -> None:
+    assert decode_uvarints(b"".join(encoded(value) for value in values)) == values
 
 
-@given(st.integers(0, (1 << 64) - 1))
+@given(st.integers(128, (1 << 64) - 1))
 def test_a_number_cut_short_is_refused(value: int) -> None:
     data = encoded(value)
-    for length in range(len(data)):
+    for length in range(1, len(data)):
         with pytest.raises(InvalidUvarint, match="does not end"):
-            read_uvarint(data, 0, length)
+            decode_uvarints(data[:length])
 
 
 @pytest.mark.parametrize("text", ["ff" * 9 + "02", "80" * 10 + "01", "ff" * 12])
 def test_a_number_beyond_64_bits_is_refused(text: str) -> None:
-    with pytest.raises(InvalidUvarint):
-        read_uvarint(bytes.fromhex(text), 0, len(text) // 2)
+    with pytest.raises(InvalidUvarint, match="longer than 64 bits"):
+        decode_uvarints(bytes.fromhex(text))
