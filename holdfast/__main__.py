@@ -23,6 +23,7 @@ COMMANDS = {
     "config": "config",
     "export": "export",
     "import": "import_",
+    "log": "log",
     "profiles": "profiles",
     "sql": "sql",
 }

@@ -67,3 +67,20 @@ def add_service_arguments(parser: argparse.ArgumentParser, *, progress: bool = F
 
 def add_progress_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--progress", action="store_true", help="show progress although stderr is no terminal")
+
+
+# Flag of the command line -> the setting it stands for.
+STORE_FLAGS = {"data_dir": "HOLDFAST_DATA_DIR", "bucket": "HOLDFAST_BUCKET", "endpoint": "HOLDFAST_S3_ENDPOINT"}
+
+
+def add_store_arguments(parser: argparse.ArgumentParser) -> None:
+    """--data-dir, --bucket, --endpoint: which object store."""
+    parser.add_argument("--data-dir", help="data directory: the object store without a bucket, and local state")
+    parser.add_argument("--bucket", help="bucket on R2 or S3")
+    parser.add_argument("--endpoint", help="URL of the S3 service")
+
+
+def flags_given(arguments: argparse.Namespace, names: Mapping[str, str] = STORE_FLAGS) -> dict[str, str]:
+    """Settings that flags were given for, by variable."""
+    found = {variable: getattr(arguments, name) for name, variable in names.items()}
+    return {variable: str(value) for variable, value in found.items() if value is not None}
