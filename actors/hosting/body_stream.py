@@ -65,3 +65,20 @@ class BodyStream(AsyncIterator[bytes]):
         self._arrived.set()
         if not self._ended:
             self._on_close()
+
+
+async def close_stream(stream: AsyncIterator[bytes] | None) -> None:
+    """Close what can be closed: generators and body streams have `aclose`."""
+    aclose = getattr(stream, "aclose", None)
+    if aclose is not None:
+        await aclose()
+
+
+def close_later(stream: AsyncIterator[bytes] | None) -> None:
+    """Close a stream that nobody will read."""
+    if stream is not None:
+        _closing.add(task := asyncio.get_running_loop().create_task(close_stream(stream)))
+        task.add_done_callback(_closing.discard)
+
+
+_closing: set[asyncio.Task[None]] = set()

@@ -34,8 +34,8 @@ def plan_room(
 ) -> tuple[Address, ...] | None:
     """Who leaves so that `needed_bytes` more fit, least recently used first; empty: nobody has to; None: it cannot be.
 
-    Once anybody has to leave, a sixteenth of the budget more is freed, so that a full host does not sort its whole
-    population for every newcomer.
+    Once anybody has to leave, up to a sixteenth of the budget more is freed, so that a full host does not sort its
+    whole population for every newcomer.
     """
     excess = held_bytes + needed_bytes - memory_bytes_max
     if excess <= 0:
@@ -44,7 +44,7 @@ def plan_room(
     leaving: list[Address] = []
     freed = 0
     for occupant in sorted((o for o in occupants if o.idle), key=lambda o: o.last_used):
-        if freed >= wished:
+        if freed >= excess and freed + occupant.memory_bytes > wished:
             break
         leaving.append(occupant.address)
         freed += occupant.memory_bytes

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Protocol
 
 from actors.call import Reply
-from actors.hosting.body_stream import BodyStream
+from actors.hosting.body_stream import BodyStream, close_later
 from actors.hosting.errors import MalformedFrame
 from actors.hosting.flow import ReceiveWindow, SendWindow, pump_body
 from storage.errors import HoldfastError
@@ -62,6 +62,7 @@ class LinkCall:
     def send_body(self, chunks: AsyncIterator[bytes]) -> None:
         """Send the request's body behind its first frame."""
         self._pump = self._owner.spawn(self._pump_body(chunks))
+        self._pump.add_done_callback(lambda _task: close_later(chunks))
 
     def finish(self, reply: Reply) -> None:
         """The whole answer came in one frame."""

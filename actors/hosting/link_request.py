@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from actors.call import Call, Reply
 from actors.errors import ResultTooLarge
-from actors.hosting.body_stream import BodyStream
+from actors.hosting.body_stream import BodyStream, close_later
 from actors.hosting.errors import MalformedFrame
 from actors.hosting.flow import ReceiveWindow, SendWindow, as_chunks, pump_body
 from actors.hosting.frame import CHUNK_BYTES, MORE, STREAM, WHOLE_BODY_BYTES_MAX, encode_error, encode_reply
@@ -191,20 +191,3 @@ class LinkRequest:
         if self._pump is not None:
             self._pump.cancel()
         self._owner.forget(self)
-
-
-async def close_stream(stream: AsyncIterator[bytes] | None) -> None:
-    """Close what can be closed: generators and body streams have `aclose`."""
-    aclose = getattr(stream, "aclose", None)
-    if aclose is not None:
-        await aclose()
-
-
-def close_later(stream: AsyncIterator[bytes] | None) -> None:
-    """Close a stream that nobody will read."""
-    if stream is not None:
-        _closing.add(task := asyncio.get_running_loop().create_task(close_stream(stream)))
-        task.add_done_callback(_closing.discard)
-
-
-_closing: set[asyncio.Task[None]] = set()

@@ -52,6 +52,8 @@ class EchoActivation:
             self.ran.clear()
         if call.op is Op.SQL:
             self._sql(call)
+        elif "hold" in call.args:
+            self.held.append(call)
         elif call.op is Op.EXPORT:
             call.reply(Reply(stream=self._pieces(call), content_type="application/octet-stream"))
         elif call.op is Op.IMPORT:
