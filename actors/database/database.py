@@ -83,7 +83,6 @@ class Database:
         """Run internal SQL, unguarded, in a transaction of its own. Its errors roll everything back."""
         if self._broken is not None:
             raise DatabaseBroken(f"the database is no longer usable: {self._broken}")
-        self._deadline.begin_batch(None)
         try:
             self._connection.begin()
             answer = self._connection.unguarded(work)
@@ -113,7 +112,8 @@ class Database:
 
     def interrupt(self) -> None:
         """End the running statement, from any thread; it raises ActivationEnded."""
-        self._connection.apsw.interrupt()
+        if self._broken != "closed":
+            self._connection.apsw.interrupt()
 
     def close(self) -> None:
         """Free what SQLite holds. The image stays as it is."""
@@ -180,7 +180,8 @@ class Database:
                 connection.unguarded(lambda system: extra(system, BatchResult(results, False)))
             connection.commit()
         except BaseException as error:
-            ended = len(batch.statements) > 1 and not connection.apsw.in_transaction
+            alone = len(batch.statements) == 1 and self._at.sql == batch.statements[0].sql
+            ended = not alone and not connection.apsw.in_transaction
             self._undo()
             self._fail(error, self._at, ended=ended)
         if changed:

@@ -7,6 +7,7 @@ error, and the budget of the whole batch, which only says that it belongs into a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 STEPS = 10_000
@@ -42,6 +43,12 @@ class Deadline:
         self._ends = None
         self._budget_s = None
         self._batch_ends = None if budget_s is None else self._now() + budget_s
+
+    def begin_unbounded(self) -> None:
+        """The system's own statements start; they end when they are done."""
+        self._ends = math.inf
+        self._budget_s = None
+        self._batch_ends = None
 
     def begin_statement(self) -> None:
         """The next statement of a batch starts. Raises BudgetExceeded."""

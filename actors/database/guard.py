@@ -11,8 +11,7 @@ statements are prepared with a flag of their own, so a cached one is never found
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import apsw
 
@@ -45,7 +44,7 @@ def is_reserved(name: str | None) -> bool:
 
 
 class Guard:
-    """The authorizer of one connection. `refusal` says why the last statement was refused; it is read once."""
+    """The authorizer of one connection; `lifted` lets the system's own SQL through. `refusal`: why it last said no."""
 
     __slots__ = ("lifted", "refusal")
 
@@ -67,15 +66,6 @@ class Guard:
         """Why the statement was refused, in our words."""
         refusal, self.refusal = self.refusal, None
         return refusal
-
-    @contextmanager
-    def lift(self) -> Iterator[None]:
-        """Let the system's own SQL through."""
-        self.lifted = True
-        try:
-            yield
-        finally:
-            self.lifted = False
 
 
 def limit(connection: apsw.Connection, settings: DatabaseSettings) -> None:
