@@ -48,9 +48,12 @@ class Recovered:
 async def recover(log: ActorLog, listing: Listing) -> Recovered:
     """Rebuild from what was listed. Raises CorruptSegment, LogGap, Unavailable."""
     gate = asyncio.Semaphore(FETCHES_MAX)
-    async with asyncio.TaskGroup() as group:
-        snapshot = group.create_task(log.read_snapshot(listing.snapshot)) if listing.snapshot else None
-        reads = [group.create_task(_read(log, ref, gate)) for ref in listing.slots]
+    try:
+        async with asyncio.TaskGroup() as group:
+            snapshot = group.create_task(log.read_snapshot(listing.snapshot)) if listing.snapshot else None
+            reads = [group.create_task(_read(log, ref, gate)) for ref in listing.slots]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None  # one fetch that failed ended the others
     recovered = Recovered(None, LogState(), 0, 0, 0, 0, listing.listed_at)
     if snapshot is not None:
         segment, state = snapshot.result()

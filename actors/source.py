@@ -1,0 +1,95 @@
+"""Where a host gets its activations from: what all of them share (object store, disk, clock, group commit), opened once
+from a plain value that travels between processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actors.activation import Activation, activate
+from actors.durability.agent import Settlement, addresses_with_journals, settle_journal
+from actors.durability.group_commit import GroupCommit
+from actors.durability.local_disk import LocalDisk
+from actors.durability.parts import Parts
+from actors.errors import AddressLocked
+from actors.settings import ActorSettings
+from storage.clock import SystemClock
+from storage.errors import HoldfastError
+from storage.layout.address import Address
+from storage.objects.build import open_store
+from storage.objects.counting import CountingStore
+from storage.objects.settings import StoreSettings
+
+logger = logging.getLogger(__name__)
+
+LOCKED_RETRIES_MAX = 40
+LOCKED_RETRY_S = 0.1
+SETTLE_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorConfig:
+    """Everything a host process needs to know. `state_root` is this machine's local state of the environment, a folder;
+    `host` is the name that status answers show."""
+
+    env: str
+    store: StoreSettings
+    state_root: str
+    settings: ActorSettings = field(default_factory=ActorSettings)
+    host: str = ""
+
+
+class ActorSource:
+    """Starts activations. One per host process."""
+
+    def __init__(self, config: ActorConfig) -> None:
+        clock = SystemClock()
+        rng = random.Random()
+        self.store = CountingStore(open_store(config.store, clock=clock, rng=rng))
+        self._disk = LocalDisk(Path(config.state_root))
+        self.parts = Parts(
+            store=self.store,
+            disk=self._disk,
+            clock=clock,
+            rng=rng,
+            env=config.env,
+            settings=config.settings.validate(),
+            group_commit=GroupCommit(clock),
+            host=config.host,
+        )
+
+    async def activate(self, address: Address, on_pass_end: object = None) -> Activation:
+        """Claim, recover, serve. Waits a little for a lock that a journal's settling or an ending holds."""
+        for _ in range(LOCKED_RETRIES_MAX):
+            try:
+                return await activate(address, self.parts)
+            except AddressLocked:
+                await self.parts.clock.sleep(LOCKED_RETRY_S)
+        return await activate(address, self.parts)
+
+    async def settle_journals(self, addresses: Sequence[Address] | None = None) -> list[Settlement]:
+        """Rule 6 for every journal on this machine that no process owns (or for `addresses`); what became of each."""
+        gate = asyncio.Semaphore(SETTLE_AT_ONCE)
+
+        async def settle(address: Address) -> Settlement | None:
+            async with gate:
+                try:
+                    return await settle_journal(self.parts, address)
+                except AddressLocked:
+                    return None
+                except HoldfastError as error:
+                    logger.warning("journal not settled", extra={"address": str(address), "error": str(error)})
+                    return None
+
+        found = addresses_with_journals(self._disk) if addresses is None else addresses
+        return [each for each in await asyncio.gather(*map(settle, found)) if each is not None]
+
+    async def close(self) -> None:
+        """Free what activations shared; all of them have ended."""
+        self._disk.close()
+        await self.store.close()

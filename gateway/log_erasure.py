@@ -1,0 +1,39 @@
+"""The log's side of deleting a profile: asks the actor to end, then closes its log (rule 21)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from actors.call import Op
+from actors.durability.closing import close_address
+from gateway.router import Router
+from storage.clock import Clock
+from storage.layout.address import Address
+from storage.layout.keys import log_prefix
+from storage.objects.port import ObjectStore
+
+
+class LogErasure:
+    """Implements `gateway.parts.ActorErasure`. `retention_s`: how long slots and tombstone stay."""
+
+    def __init__(
+        self, router: Router, store: ObjectStore, env: str, *, clock: Clock, rng: random.Random, retention_s: float
+    ) -> None:
+        self._router = router
+        self._store = store
+        self._env = env
+        self._clock = clock
+        self._rng = rng
+        self._retention_s = retention_s
+
+    async def erase(self, address: Address) -> Mapping[str, object]:
+        """End the actor, close its log. What remains, and until when (Unix seconds)."""
+        until = self._clock.wall() + self._retention_s
+        closed = await close_address(
+            self._store, self._env, address, clock=self._clock, rng=self._rng, release=self._release
+        )
+        return {"log": log_prefix(self._env, address) if closed else None, "until": until}
+
+    async def _release(self, address: Address) -> None:
+        await self._router.call(address, Op.RELEASE, {})
