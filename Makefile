@@ -49,8 +49,9 @@ pins: setup-dev ## resolve both files of pins anew, with hashes, from pyproject.
 	$(BIN)/uv pip compile $(COMPILE) --extra build --extra dev --constraints constraints.txt pyproject.toml \
 		--output-file constraints-dev.txt
 
-docs: setup-dev ## write docs/settings.md anew from the settings themselves
+docs: setup-dev ## write docs/settings.md and docs/errors.md anew from the code
 	@$(BIN)/python -m holdfast.settings_page > docs/settings.md
+	@$(BIN)/python -m holdfast.errors_page > docs/errors.md
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(ARGS)
 

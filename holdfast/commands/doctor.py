@@ -23,16 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(console: Console, arguments: argparse.Namespace) -> int:
     settings = console.settings(flags_given(arguments))
-    findings = []
-    for check in (lambda: machine(), lambda: disk(settings), lambda: network(settings), lambda: bucket(settings)):
-        for finding in check():
+    findings: list[Finding] = []
+    for part in (machine, disk, network, bucket):
+        for finding in part(settings):
             console.print(finding.line())
             findings.append(finding)
     console.print(summary(findings))
     return ExitCode.DONE if all(finding.holds for finding in findings) else ExitCode.FAILED
 
 
-def machine() -> list[Finding]:
+def machine(settings: Settings) -> list[Finding]:
     return [check_python(), check_packages(), check_clock()]
 
 
