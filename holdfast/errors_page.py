@@ -7,10 +7,10 @@ from gateway.problems import TABLE
 INTRODUCTION = """\
 # Errors over HTTP
 
-An error is `application/problem+json` with `type`, `title`, `status`, `code`, `detail`, `retryable`, `request_id` and, for
-some, `details`. Programs go by `code`. `retryable` says that the same request may succeed later without harm; such answers
-carry `Retry-After`. `outcome_unknown` is not retryable: the write ran, and nobody can say whether it survived. A write
-with an `Idempotency-Key` may always be sent again.
+An error is `application/problem+json` with `type`, `title`, `status`, `code`, `detail`, `retryable`, `request_id` and,
+for some, `details`. Programs go by `code`. `retryable` says that the same request may succeed later without harm; such
+answers carry `Retry-After`. `outcome_unknown` is not retryable: the write ran, and nobody can say whether it survived.
+A write with an `Idempotency-Key` may always be sent again.
 
 This page is generated (`make docs`).
 
