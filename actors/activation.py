@@ -8,7 +8,6 @@ event loop, except a turn that outgrew its budget, which blocks this actor's lat
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
@@ -21,15 +20,16 @@ from actors.database.image import PageImage
 from actors.durability.keeper import Keeper
 from actors.durability.opening import open_ownership
 from actors.durability.parts import Parts
-from actors.errors import ActivationEnded, OutcomeUnknownWrite
+from actors.errors import ActivationEnded, DatabaseBroken, DatabaseError, OutcomeUnknownWrite
 from actors.model.answers import answer_durable, answer_flush, imported_body, status_body
 from actors.model.birth import apply_schema, template_image
 from actors.model.sql_turn import Answer, Scene, SqlTurn, durability_of
 from actors.model.transfer import counted, export_reply, rows_reply, uploaded_image
+from actors.model.turn_queue import TurnQueue
 from storage.errors import HoldfastError
 from storage.layout.address import Address
 
-QUEUE_MAX = 4096
+INTERRUPTED_WITHIN_S = 1.0
 
 
 async def activate(address: Address, parts: Parts) -> Activation:
@@ -66,11 +66,9 @@ class Activation:
         self._parts = parts
         self._settings = parts.settings
         self._database = database
-        self._queue: deque[Call] = deque()
+        self._turns = TurnQueue(self._turn, self._spawn)
         self._open = 0
-        self._blocked = False
         self._releasing = False
-        self._unblocked = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._handlers: dict[Op, Callable[[Call], None]] = {
             Op.SQL: self._sql,
@@ -94,23 +92,20 @@ class Activation:
     @property
     def busy(self) -> bool:
         """Whether an answer is owed."""
-        return bool(self._blocked or self._queue or self._open or self.keeper.gate.waiting)
+        return bool(self._turns.blocked or self._turns or self._open or self.keeper.gate.waiting)
 
     def submit(self, call: Call) -> None:
         """Run the call's turn now, or queue it behind one that runs in a thread. Answers by the call's callbacks."""
         self.last_used = self._parts.clock.now()
         if self._releasing or self.ended.done() or self.keeper.ownership.fenced:
             call.fail(ActivationEnded(f"actor {self.address} is ending", retry_after_s=0.05))
-        elif self._blocked or self._queue:
-            self._enqueue(call)
         else:
-            self._run(call)
+            self._turns.put(call)
 
     async def release(self) -> None:
         """Finish what runs, flush, write RELEASE, end (rule 8)."""
         self._releasing = True
-        while self._blocked:
-            await self._unblocked.wait()
+        await self._turns.wait_idle()
         await self.keeper.release()
         await asyncio.shield(self.ended)
 
@@ -118,6 +113,9 @@ class Activation:
         """End at once; the journal keeps what was not shipped."""
         self._releasing = True
         self._database.interrupt()
+        if self._tasks:
+            # A turn in a thread ends by the interrupt; the connection must not be closed under it.
+            await asyncio.wait(set(self._tasks), timeout=INTERRUPTED_WITHIN_S)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -129,16 +127,14 @@ class Activation:
 
     def on_end(self, error: HoldfastError | None) -> None:
         """The keeper has ended the ownership: answer what is left, free the database."""
-        refusal = ActivationEnded(f"actor {self.address} ended", retry_after_s=0.05)
-        while self._queue:
-            self._queue.popleft().fail(refusal)
+        self._turns.refuse_all(ActivationEnded(f"actor {self.address} ended", retry_after_s=0.05))
         self._database.close()
         if not self.ended.done():
             self.ended.set_result(error)
 
     def committed_image(self) -> PageImage | None:
         """The live image while it is exactly what was committed; None while a turn runs in a thread."""
-        return None if self._blocked else self._database.file.image
+        return None if self._turns.blocked else self._database.file.image
 
     def take_commit(self) -> bool:
         """Hand what SQLite has just committed to the keeper. Whether there was anything."""
@@ -148,42 +144,17 @@ class Activation:
         self.keeper.commit(pages)
         return True
 
-    # ---- turns
-
-    def _enqueue(self, call: Call) -> None:
-        if len(self._queue) >= QUEUE_MAX:
-            call.fail(ActivationEnded(f"actor {self.address}: {QUEUE_MAX} calls wait", retry_after_s=1.0))
-        else:
-            self._queue.append(call)
-
-    def _run(self, call: Call) -> None:
+    def _turn(self, call: Call) -> None:
         try:
             self._handlers[call.op](call)
-        except HoldfastError as error:
-            call.fail(error)
+        except DatabaseBroken as error:
+            self._break(error)
+            raise
 
-    def _run_queue(self) -> None:
-        self._blocked = False
-        self._unblocked.set()
-        while self._queue and not self._blocked and not self.ended.done():
-            self._run(self._queue.popleft())
-
-    def _aside(self, work: Coroutine[Any, Any, None], call: Call) -> None:
-        """Run `work` while later calls wait; a failure is the call's answer."""
-        self._blocked = True
-        self._unblocked.clear()
-
-        async def run() -> None:
-            try:
-                await work
-            except HoldfastError as error:
-                call.fail(error)
-            except asyncio.CancelledError:
-                call.fail(OutcomeUnknownWrite(f"actor {self.address} was ended while the call ran"))
-            finally:
-                self._run_queue()
-
-        self._spawn(run)
+    def _break(self, error: HoldfastError) -> None:
+        """SQLite or its memory failed: the image is of no use any more, the next activation recovers."""
+        self._releasing = True
+        self._spawn(self.keeper.kill(error))
 
     # ---- SQL
 
@@ -195,12 +166,25 @@ class Activation:
         try:
             answer = turn.run(self._database, scene, budget_s=self._settings.database.inline_budget_s)
         except BudgetExceeded:
-            self._aside(self._sql_aside(call, turn, scene), call)
+            self._turns.aside(self._sql_aside(call, turn, scene), call)
+        except DatabaseError as error:
+            self._sql_failed(call, turn, error)
         else:
             self._sql_done(call, turn, answer)
 
     async def _sql_aside(self, call: Call, turn: SqlTurn, scene: Scene) -> None:
-        self._sql_done(call, turn, await self._parts.offload(turn.run, self._database, scene, budget_s=None))
+        try:
+            answer = await self._parts.offload(turn.run, self._database, scene, budget_s=None)
+        except DatabaseError as error:
+            self._sql_failed(call, turn, error)
+        else:
+            self._sql_done(call, turn, answer)
+
+    def _sql_failed(self, call: Call, turn: SqlTurn, error: DatabaseError) -> None:
+        """A statement's error tells what is in the database: it leaves like any reply (rule 7c)."""
+        self.keeper.hold(
+            self.keeper.committed, turn.level, wrote=False, release=lambda: call.fail(error), drop=call.fail
+        )
 
     def _sql_done(self, call: Call, turn: SqlTurn, answer: Answer) -> None:
         wrote = self.take_commit()
@@ -250,14 +234,13 @@ class Activation:
             assert reply.stream is not None
             call.reply(replace(reply, stream=counted(reply.stream, self._stream_over)))
 
-        release = partial(self._spawn, begin)
-        self.keeper.hold(self.keeper.committed, level, wrote=False, release=release, drop=drop)
+        self.keeper.hold(self.keeper.committed, level, wrote=False, release=lambda: self._spawn(begin()), drop=drop)
 
     def _stream_over(self) -> None:
         self._open -= 1
 
     def _import(self, call: Call) -> None:
-        self._aside(self._import_aside(call), call)
+        self._turns.aside(self._import_aside(call), call)
 
     async def _import_aside(self, call: Call) -> None:
         level = durability_of(call.args, self._settings.durability)
@@ -297,10 +280,10 @@ class Activation:
             else:
                 call.reply(Reply(b'{"released":true}'))
 
-        self._spawn(run)
+        self._spawn(run())
 
-    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        task = asyncio.get_running_loop().create_task(work())
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

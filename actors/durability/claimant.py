@@ -90,6 +90,7 @@ class Claimant:
             recovered.state,
             machine_id=self._parts.disk.machine_id,
             journal=self._journal.view if self._journal else None,
+            single_machine=self._parts.settings.ownership == "single_machine",
             rules=self._rules.claim,
         )
         if isinstance(decision, Take):

@@ -7,22 +7,18 @@ out goes to the gate (durable), to the journal (free) and, when the slot was som
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from actors.database.image import CommitPages
 from actors.durability.commit import Commit, merge_commits
 from actors.durability.flush_policy import Unflushed, flush_in_s
 from actors.durability.gate import OutputGate
 from actors.durability.journal import Journal
-from actors.durability.offload import Offload
 from actors.durability.ownership import Ownership
-from actors.durability.rules import Rules
-from actors.settings import ActorSettings
-from storage.clock import Clock
+from actors.durability.parts import Parts
 from storage.errors import HoldfastError, Unavailable
 from storage.log.actor_log import ActorLog, Draft, draft_slot
 from storage.log.record import Kind, Record
@@ -45,41 +41,34 @@ class Flushed:
     byte_size: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlushHooks:
+    """What a flusher calls: `before_flush` when it has taken every commit up to now, `on_flushed` when they have
+    landed, `on_fenced` when the slot was somebody else's; `spawn` starts a task that ends with the ownership."""
+
+    page_size: int
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    before_flush: Callable[[int], None]
+    on_flushed: Callable[[Flushed], None]
+    on_fenced: Callable[[], None]
+
+
 class Flusher:
     """Commits of one activation on their way to the bucket."""
 
     def __init__(
-        self,
-        *,
-        log: ActorLog,
-        ownership: Ownership,
-        journal: Journal,
-        gate: OutputGate,
-        clock: Clock,
-        rng: random.Random,
-        settings: ActorSettings,
-        rules: Rules,
-        offload: Offload,
-        page_size: int,
-        spawn: Callable[..., asyncio.Task[None]],
-        before_flush: Callable[[int], None],
-        on_flushed: Callable[[Flushed], None],
-        on_fenced: Callable[[], None],
+        self, log: ActorLog, parts: Parts, ownership: Ownership, journal: Journal, gate: OutputGate, hooks: FlushHooks
     ) -> None:
         self._log = log
         self._ownership = ownership
         self._journal = journal
         self._gate = gate
-        self._clock = clock
-        self._rng = rng
-        self._settings = settings
-        self._rules = rules
-        self._offload = offload
-        self._page_size = page_size
-        self._spawn = spawn
-        self._before_flush = before_flush
-        self._on_flushed = on_flushed
-        self._on_fenced = on_fenced
+        self._hooks = hooks
+        self._clock = parts.clock
+        self._rng = parts.rng
+        self._settings = parts.settings
+        self._rules = parts.rules
+        self._offload = parts.offload
         self._commits: deque[Commit] = deque()
         self._bytes = 0
         self._requested = 0
@@ -105,7 +94,7 @@ class Flusher:
         self._commits.append(commit)
         self._bytes += commit.byte_size
         if self._task is None:
-            self._task = self._spawn(self._run())
+            self._task = self._hooks.spawn(self._run())
         elif self._bytes >= self._settings.flush_bytes_max:
             self._wake.set()
 
@@ -121,7 +110,7 @@ class Flusher:
         while self._commits and not self._ownership.fenced:
             self.request(self._commits[-1].number)
             if self._task is None:
-                self._task = self._spawn(self._run())
+                self._task = self._hooks.spawn(self._run())
             await asyncio.wait([self._task])
         return not self._ownership.fenced
 
@@ -137,7 +126,7 @@ class Flusher:
         if self._journal.failed is not None and not self._commits:
             self._journal.restart(number)
         self._gate.advance_remote(number)
-        self._on_flushed(Flushed(self._ownership.state.last_slot, number, byte_size))
+        self._hooks.on_flushed(Flushed(self._ownership.state.last_slot, number, byte_size))
 
     async def draft(self, kind: Kind, slot: int, put_id: str | None = None) -> Draft:
         """The slot's object with every commit that waits; frozen from here on (rule 1)."""
@@ -173,7 +162,7 @@ class Flusher:
         return Segment(
             first=slot,
             last=slot,
-            page_size=self._page_size,
+            page_size=self._hooks.page_size,
             page_count=pages.page_count,
             pages=pages.pages,
             node_id=self._ownership.epoch,
@@ -195,7 +184,7 @@ class Flusher:
                 return False
             settled = not self._commits or await self._ship()
         if not settled:
-            self._on_fenced()
+            self._hooks.on_fenced()
         return settled
 
     def _due_in(self) -> float | None:
@@ -213,7 +202,7 @@ class Flusher:
     async def _ship(self) -> bool:
         """Under the lane."""
         slot = self._ownership.next_slot
-        self._before_flush(self._commits[-1].number)
+        self._hooks.before_flush(self._commits[-1].number)
         self._journal.turn()
         draft = await self.draft(Kind.SEGMENT, slot)
         outcome = await self._put(draft)

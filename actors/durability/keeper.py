@@ -20,7 +20,7 @@ from actors.durability.commit import Commit
 from actors.durability.disk import Lock
 from actors.durability.fencing import hand_over
 from actors.durability.flush_policy import local_held
-from actors.durability.flusher import Flushed, Flusher
+from actors.durability.flusher import Flushed, Flusher, FlushHooks
 from actors.durability.gate import OutputGate, Waiter
 from actors.durability.group_commit import JournalSync
 from actors.durability.journal import Journal
@@ -65,18 +65,7 @@ class Keeper:
         state = claimed.recovered.state
         self.committed = state.last_commit
         self.page_count = claimed.image.page_count
-        self.ownership = Ownership(
-            log,
-            parts.clock,
-            parts.settings,
-            parts.rules,
-            epoch=claimed.epoch,
-            claim_id=claimed.claim_id,
-            machine_id=parts.disk.machine_id,
-            gen=claimed.gen,
-            state=state,
-            confirmed_at=claimed.confirmed_at,
-        )
+        self.ownership = Ownership(log, parts, claimed)
         self.journal = Journal(parts.disk, journal_name(log.address), claimed.claim_id, claimed.epoch)
         self.journal.restart(state.last_commit)
         self.gate = OutputGate(
@@ -87,33 +76,17 @@ class Keeper:
             age_before_sync=not parts.rules.checks_age_after_sync,
         )
         self.confirmer = Confirmer(
-            self.ownership, self._spawn, self.gate.confirmed, self._on_fenced, self._on_unreachable, parts.clock
+            self.ownership, self._spawn, self.gate.confirmed, self._on_fenced, self._on_unreachable
         )
-        self.snapshotter = Snapshotter(
-            log=log,
-            recovered=claimed.recovered,
-            clock=parts.clock,
-            settings=parts.settings,
-            rules=parts.rules,
-            offload=parts.offload,
-            new_id=parts.new_id,
-        )
-        self.flusher = Flusher(
-            log=log,
-            ownership=self.ownership,
-            journal=self.journal,
-            gate=self.gate,
-            clock=parts.clock,
-            rng=parts.rng,
-            settings=parts.settings,
-            rules=parts.rules,
-            offload=parts.offload,
+        self.snapshotter = Snapshotter(log, parts, claimed.recovered)
+        hooks = FlushHooks(
             page_size=claimed.image.page_size,
             spawn=self._spawn,
             before_flush=self._before_flush,
             on_flushed=self._on_flushed,
             on_fenced=self._on_fenced,
         )
+        self.flusher = Flusher(log, parts, self.ownership, self.journal, self.gate, hooks)
         self._sync = JournalSync(self.journal, self.gate.advance_local, self._on_sync_failed)
 
     # ---- commits and replies

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from actors.durability.rules import Rules
-from actors.settings import ActorSettings
-from storage.clock import Clock
+from actors.durability.claimant import Claimed
+from actors.durability.parts import Parts
 from storage.errors import HoldfastError
 from storage.log.actor_log import ActorLog
 from storage.log.record import LogState
@@ -20,32 +19,19 @@ from storage.log.record import LogState
 class Ownership:
     """Mutable state of one ownership; created when its TAKE or OPEN has settled."""
 
-    def __init__(
-        self,
-        log: ActorLog,
-        clock: Clock,
-        settings: ActorSettings,
-        rules: Rules,
-        *,
-        epoch: int,
-        claim_id: str,
-        machine_id: str,
-        gen: int,
-        state: LogState,
-        confirmed_at: float,
-    ) -> None:
-        self.epoch = epoch
-        self.claim_id = claim_id
-        self.machine_id = machine_id
-        self.gen = gen
-        self.state = state
-        self.confirmed_at = confirmed_at
+    def __init__(self, log: ActorLog, parts: Parts, claimed: Claimed) -> None:
+        self.epoch = claimed.epoch
+        self.claim_id = claimed.claim_id
+        self.machine_id = parts.disk.machine_id
+        self.gen = claimed.gen
+        self.state: LogState = claimed.recovered.state
+        self.confirmed_at = claimed.confirmed_at
         self.fenced = False
         self.lane = asyncio.Lock()
         self._log = log
-        self._clock = clock
-        self._settings = settings
-        self._rules = rules
+        self._clock = parts.clock
+        self._settings = parts.settings
+        self._rules = parts.rules
 
     @property
     def next_slot(self) -> int:
@@ -103,14 +89,12 @@ class Confirmer:
         on_confirmed: Callable[[], None],
         on_fenced: Callable[[], None],
         on_unreachable: Callable[[HoldfastError], None],
-        clock: Clock,
     ) -> None:
         self._ownership = ownership
         self._spawn = spawn
         self._on_confirmed = on_confirmed
         self._on_fenced = on_fenced
         self._on_unreachable = on_unreachable
-        self._clock = clock
         self._running = False
 
     def request(self) -> None:

@@ -7,14 +7,10 @@ settled, from that copy: so it holds slots 1..n and nothing else, whatever was c
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from actors.database.image import PageImage
-from actors.durability.offload import Offload
+from actors.durability.parts import Parts
 from actors.durability.recovery import Recovered
-from actors.durability.rules import Rules
-from actors.settings import ActorSettings
-from storage.clock import Clock
 from storage.errors import HoldfastError
 from storage.log.actor_log import ActorLog
 from storage.log.record import LogState
@@ -30,26 +26,15 @@ TAIL_BYTES_MIN = 256 << 10
 class Snapshotter:
     """Watches the tail of one log."""
 
-    def __init__(
-        self,
-        *,
-        log: ActorLog,
-        recovered: Recovered,
-        clock: Clock,
-        settings: ActorSettings,
-        rules: Rules,
-        offload: Offload,
-        new_id: Callable[[], str],
-    ) -> None:
+    def __init__(self, log: ActorLog, parts: Parts, recovered: Recovered) -> None:
         self._log = log
-        self._clock = clock
-        self._settings = settings
-        self._rules = rules
-        self._offload = offload
-        self._new_id = new_id
+        self._clock = parts.clock
+        self._settings = parts.settings
+        self._offload = parts.offload
+        self._new_id = parts.new_id
         self._tail_bytes = recovered.tail_bytes
         self._tail_slots = recovered.tail_slots
-        self._base_at = recovered.base_ms / 1000 if recovered.base_ms else clock.wall()
+        self._base_at = recovered.base_ms / 1000 if recovered.base_ms else parts.clock.wall()
         self._frozen: PageImage | None = None
         self._writing = False
         self.written = 0

@@ -60,14 +60,20 @@ def holds_open_journal(state: LogState, journal: JournalView | None, rules: Clai
 
 
 def decide_claim(
-    state: LogState, *, machine_id: str, journal: JournalView | None, rules: ClaimRules = ClaimRules()
+    state: LogState,
+    *,
+    machine_id: str,
+    journal: JournalView | None,
+    single_machine: bool = False,
+    rules: ClaimRules = ClaimRules(),
 ) -> Take | ClaimAndWait:
-    """Rule 4, for a caller that holds the address's lock on machine `machine_id`."""
+    """Rule 4, for a caller that holds the address's lock on machine `machine_id`; on a single machine the lock is the
+    ownership (rule 20)."""
     epoch = state.epoch_max + 1
     carry = rules.carries_journal and holds_open_journal(state, journal, rules)
     free = state.open is None or state.open.closed or state.open.machine_id == machine_id
     free = free or (state.claimed > 0 and not rules.only_opened_counts)
-    if free or not rules.waits:
+    if free or single_machine or not rules.waits:
         return Take(epoch, carry)
     assert state.open is not None
     return ClaimAndWait(epoch, state.open)
