@@ -144,6 +144,7 @@ class InvalidMetadata(ValueError):
 
 METADATA_PREFIX = "holdfast-"
 FORMAT_VERSION = 1
+NO_COMMITS = "none"  # some stores drop metadata with an empty value
 
 
 def record_metadata(record: Record) -> dict[str, str]:
@@ -158,7 +159,7 @@ def record_metadata(record: Record) -> dict[str, str]:
         "ttl-s": repr(float(record.ttl_s)),
         "gen": str(record.gen),
         "base": str(record.base),
-        "commits": f"{record.commits[0]}-{record.commits[1]}" if record.commits else "",
+        "commits": f"{record.commits[0]}-{record.commits[1]}" if record.commits else NO_COMMITS,
     }
     return {METADATA_PREFIX + key: value for key, value in fields.items()}
 
@@ -181,7 +182,7 @@ def record_from_metadata(metadata: Mapping[str, str]) -> Record:
             machine_id=fields["machine"],
             ttl_s=float(fields["ttl-s"]),
             gen=int(fields["gen"]),
-            commits=(int(first), int(last)) if fields["commits"] else None,
+            commits=(int(first), int(last)) if fields["commits"] != NO_COMMITS else None,
             base=int(fields["base"]),
         )
     except InvalidMetadata:

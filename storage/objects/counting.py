@@ -1,7 +1,7 @@
 """Counts what a store is asked for, in the classes that R2 bills by: the source of metrics and of cost figures.
 
-Class A: put, put_stream, list, copy. Class B: get, open, head. Deletes are free. Counted are operations of the port, when
-they are asked for; repeats inside an adapter and the parts of a multipart upload are not seen here.
+Class A: put, put_stream, list, copy. Class B: get, open, head. Deletes are free. Counted are operations of the port,
+when they are asked for; repeats inside an adapter and the parts of a multipart upload are not seen here.
 """
 
 from __future__ import annotations

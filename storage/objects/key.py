@@ -1,7 +1,8 @@
 """What may be a key, a prefix, metadata and a condition: the same for every store. Pure.
 
 A key that one adapter takes, every adapter takes, so that a directory can be copied into a bucket and back; hence the
-narrow rules: parts that are file names, metadata that survives HTTP headers, bounds that AWS S3 and R2 both allow.
+narrow rules: parts that are file names, metadata that survives HTTP headers (SeaweedFS drops an empty value), bounds
+that AWS S3 and R2 both allow.
 Names that begin with `.holdfast` belong to the local store itself (sidecars, locks) and are nobody's keys.
 """
 
@@ -18,9 +19,9 @@ METADATA_BYTES_MAX = 2048
 LIST_LIMIT_MAX = 1000
 RESERVED_NAME_PREFIX = ".holdfast"
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")  # XML listings cannot carry the one, servers take the other for a slash
 _METADATA_KEY = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
-_METADATA_VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)?\Z")
+_METADATA_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
 
 
 def check_key(key: str) -> str:
@@ -72,7 +73,9 @@ def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
                 f"metadata key {name[:200]!r}: expected lower-case ASCII letters, digits, '.', '_', '-'"
             )
         if not _METADATA_VALUE.match(value):
-            raise InvalidRequest(f"metadata value of {name!r}: expected printable ASCII without spaces at its ends")
+            raise InvalidRequest(
+                f"metadata value of {name!r}: expected printable ASCII, not empty, no spaces at its ends"
+            )
     size = sum(len(name) + len(value) for name, value in checked.items())
     if size > METADATA_BYTES_MAX:
         raise InvalidRequest(f"metadata has {size} bytes, at most {METADATA_BYTES_MAX} are kept")
@@ -106,4 +109,4 @@ def _text_problem(text: str) -> str | None:
         return "is not valid Unicode"
     if size > KEY_BYTES_MAX:
         return f"has {size} bytes, at most {KEY_BYTES_MAX} are allowed"
-    return "has a control character" if _CONTROL.search(text) else None
+    return "has a control character or a backslash" if _UNSAFE.search(text) else None

@@ -2,7 +2,8 @@
 
 Promises every adapter keeps (tests/storage/objects/conformance): read-after-write and list-after-write; a conditional
 write is decided atomically against all other writers of the same store, in whatever process; the ETag of a simple
-put is the MD5 of the body in hex, without quotes; metadata keys are lower-case ASCII, values printable ASCII.
+put is the MD5 of the body in hex, without quotes; metadata keys are lower-case ASCII, values printable ASCII, not
+empty (storage.objects.key has the exact rules for keys and metadata).
 
 Reads, lists, deletes and unconditional writes are retried inside, with bounded jittered backoff, and end in
 `Unavailable`. A conditional write is sent ONCE: no answer (timeout, connection lost, 5xx) raises `OutcomeUnknown`, and

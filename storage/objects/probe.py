@@ -1,8 +1,8 @@
 """Does a bucket keep the promises that ownership rests on? Asked at every start, and by `holdfast doctor`.
 
 A store that ignores `If-None-Match` or `If-Match` would let two owners write one log without either noticing, so it is
-refused before anything is written to it. Each probe works on a key of its own below `{env}/.probe/`, so several services
-may probe at once; it removes its key, and what killed probes left behind a day ago.
+refused before anything is written to it. Each probe works on a key of its own below `{env}/.probe/`, so several
+services may probe at once; it removes its key, and what killed probes left behind a day ago.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def probe_prefix(env: str) -> str:
 
 
 async def probe_store(store: ObjectStore, env: str, clock: Clock, rng: random.Random) -> ProbeReport:
-    """Try every promise once. Raises UnsafeStore for a broken one, and whatever the store raises when it does not answer
-    or refuses our credentials."""
+    """Try every promise once. Raises UnsafeStore for a broken one, and whatever the store raises when it does not
+    answer or refuses our credentials."""
     key = f"{probe_prefix(env)}{rng.getrandbits(128):032x}.json"
     probe = _Probe(store, key, clock, rng)
     steps: list[tuple[str, Callable[[], Awaitable[str | None]]]] = [

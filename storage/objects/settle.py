@@ -4,8 +4,8 @@ An unanswered conditional write may have been carried out. Sending it again is s
 are the same, and so the end is found: 200 means stored; 412 means that an object is in the way, and the put-id in its
 metadata says whether it is ours, from an earlier send. Whatever is not certain is never reported as either.
 
-With `if_match` our object may have been stored and then replaced by another writer before we could look; that is `Taken`
-with the object found, and only a ring of put-ids inside the body tells the difference (rule 14).
+With `if_match` our object may have been stored and then replaced by another writer before we could look; that is
+`Taken` with the object found, and only a ring of put-ids inside the body tells the difference (rule 14).
 """
 
 from __future__ import annotations
