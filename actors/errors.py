@@ -1,32 +1,32 @@
 """Errors of the live side.
 
-    HoldfastError
-    ├── ActorError                      what happened to an actor or its host
-    │   ├── Overloaded                  an inbox or a budget is full: retry later
-    │   │   ├── HostFull                the host's memory budget is reached by actors in use
-    │   │   └── JournalFull             the bucket is out of reach and the journal reached its bound
-    │   ├── Moved                       not run here; somebody else owns the actor now
-    │   ├── OutcomeUnknownWrite         a write ran, and nobody can say whether it survived
-    │   ├── ActivationEnded             not run; the activation is ending or broke, ask again
-    │   ├── NotDurableYet               a bookmark was not reached within the time given
-    │   ├── WriteLost                   a bookmark names a write that a lossy takeover cut off
-    │   ├── InR2Mode                    the user's database is served in r2 mode
-    │   ├── NotInActorMode              the file is sealing, returning, or of another generation
-    │   ├── HostUnavailable             the host cannot be reached now
-    │   ├── AddressLocked               another process on this machine holds the address's lock
-    │   └── SchemaFailed                a migration failed for this database
-    └── DatabaseError                   what happened to a statement; the request is at fault unless said otherwise
-        ├── SqlError                    syntax, missing table, wrong binding, limits
-        ├── ConstraintFailed            UNIQUE, NOT NULL, CHECK, FOREIGN KEY
-        ├── NotAuthorized               the guard refused it
-        ├── StatementTimeout            past the statement deadline
-        ├── ResultTooLarge              more rows or bytes than an answer may hold
-        ├── DatabaseFull                past the size limit
-        ├── TransactionEnded            OR ROLLBACK or RAISE(ROLLBACK) ended the transaction
-        ├── IdempotencyKeyReused        the key was used with another request
-        ├── DatabaseBroken              memory or I/O failed under SQLite: discard the image, recover it from journal and log
-        ├── NotEmpty                    an import would overwrite data, and did not say that it may
-        └── InvalidDatabase             an imported file was refused
+HoldfastError
+├── ActorError                      what happened to an actor or its host
+│   ├── Overloaded                  an inbox or a budget is full: retry later
+│   │   ├── HostFull                the host's memory budget is reached by actors in use
+│   │   └── JournalFull             the bucket is out of reach and the journal reached its bound
+│   ├── Moved                       not run here; somebody else owns the actor now
+│   ├── OutcomeUnknownWrite         a write ran, and nobody can say whether it survived
+│   ├── ActivationEnded             not run; the activation is ending or broke, ask again
+│   ├── NotDurableYet               a bookmark was not reached within the time given
+│   ├── WriteLost                   a bookmark names a write that a lossy takeover cut off
+│   ├── InR2Mode                    the user's database is served in r2 mode
+│   ├── NotInActorMode              the file is sealing, returning, or of another generation
+│   ├── HostUnavailable             the host cannot be reached now
+│   ├── AddressLocked               another process on this machine holds the address's lock
+│   └── SchemaFailed                a migration failed for this database
+└── DatabaseError                   what happened to a statement; the request is at fault unless said otherwise
+    ├── SqlError                    syntax, missing table, wrong binding, limits
+    ├── ConstraintFailed            UNIQUE, NOT NULL, CHECK, FOREIGN KEY
+    ├── NotAuthorized               the guard refused it
+    ├── StatementTimeout            past the statement deadline
+    ├── ResultTooLarge              more rows or bytes than an answer may hold
+    ├── DatabaseFull                past the size limit
+    ├── TransactionEnded            OR ROLLBACK or RAISE(ROLLBACK) ended the transaction
+    ├── IdempotencyKeyReused        the key was used with another request
+    ├── DatabaseBroken              memory or I/O failed under SQLite: recover from journal and log
+    ├── NotEmpty                    an import would overwrite data, and did not say that it may
+    └── InvalidDatabase             an imported file was refused
 """
 
 from __future__ import annotations

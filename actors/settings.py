@@ -36,7 +36,7 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorSettings:
-    """Ownership, durability and life of an actor. Names and defaults: DESIGN section 4, PROTOCOL section 1."""
+    """Ownership, durability and life of an actor. Names and defaults: docs/protocol.md."""
 
     durability: Durability = Durability.LOCAL
     ownership: OwnershipMode = "strict"
@@ -63,10 +63,10 @@ class ActorSettings:
     def validate(self) -> ActorSettings:
         """Self, or `InvalidRequest` naming the setting that breaks a rule of the protocol."""
         if self.retention_s < 86_400:
-            raise InvalidRequest(f"retention_s is {self.retention_s:g}, at least 86400 (24 h) is needed (PROTOCOL rule 11)")
+            raise InvalidRequest(f"retention_s is {self.retention_s:g}, at least 86400 (24 h) is needed (rule 11)")
         for name in ("ttl_s", "grace_s", "flush_interval_s", "journal_bytes_max", "snapshot_slots_max"):
             if getattr(self, name) <= 0:
                 raise InvalidRequest(f"{name} is {getattr(self, name)}, expected more than 0")
         if self.relist_after_s > 3600:
-            raise InvalidRequest(f"relist_after_s is {self.relist_after_s:g}, at most 3600 (PROTOCOL rules 7c and 10)")
+            raise InvalidRequest(f"relist_after_s is {self.relist_after_s:g}, at most 3600 (rules 7c and 10)")
         return self

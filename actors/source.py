@@ -7,9 +7,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from actors.activation import Activation, activate
 from actors.durability.agent import Settlement, addresses_with_journals, settle_journal
@@ -42,6 +45,16 @@ class ActorConfig:
     state_root: str
     settings: ActorSettings = field(default_factory=ActorSettings)
     host: str = ""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values, for `open_source` in another process."""
+        plain: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
+        return plain
+
+
+def open_source(config: Mapping[str, Any]) -> ActorSource:
+    """The source that a host process is told to open (actors.hosting.host_config)."""
+    return ActorSource(msgspec.convert(config, ActorConfig, dec_hook=lambda kind, value: kind(value)))
 
 
 class ActorSource:
