@@ -237,7 +237,6 @@ class Database:
         self._at = Place()
 
     def _disconnect(self) -> None:
-        self._planner.close()
         self._rows.close()
         self._connection.close()
 

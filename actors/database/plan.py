@@ -47,20 +47,24 @@ class Plan(msgspec.Struct, frozen=True):
 class Planner:
     """Prepares statements of one connection without running them."""
 
-    __slots__ = ("_cursor", "_found")
+    __slots__ = ("_connection", "_found")
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._found: Plan | None = None
-        self._cursor = connection.cursor()
-        self._cursor.exec_trace = self._look
+        self._connection = connection
 
     def plan(self, sql: str, *, cached: bool = True) -> Plan:
         """The plan of `sql`'s first statement. Raises apsw.Error as preparing does, NotAuthorized for VACUUM."""
         self._found = None
+        # A cursor of its own, closed at once: only then does the cache have the statement for whoever runs it.
+        cursor = self._connection.cursor()
+        cursor.exec_trace = self._look
         try:
-            self._cursor.execute(sql, _NOTHING_BOUND, can_cache=cached)
+            cursor.execute(sql, _NOTHING_BOUND, can_cache=cached)
         except apsw.ExecTraceAbort:
             pass
+        finally:
+            cursor.close(True)
         found = self._found
         if found is None:
             return _NOTHING
@@ -68,9 +72,6 @@ class Planner:
         if rest.strip(_BLANK):
             return msgspec.structs.replace(found, whole=False, alone=False)
         return found
-
-    def close(self) -> None:
-        self._cursor.close(True)
 
     def _look(self, cursor: apsw.Cursor, sql: str, bindings: object) -> bool:
         match = _FIRST_WORD.match(sql)

@@ -132,11 +132,7 @@ class _Reader:
             self._connection.close()
 
     def _plan(self) -> Plan:
-        planner = Planner(self._connection.apsw)
-        try:
-            plan = planner.plan(self._statement.sql)
-        finally:
-            planner.close()
+        plan = Planner(self._connection.apsw).plan(self._statement.sql)
         if plan.empty:
             raise SqlError("the SQL text holds no statement", details={"statement": 0})
         if not plan.whole:

@@ -106,7 +106,9 @@ class ImageFile:
 
     def xSync(self, flags: int) -> None:
         if self.veto is not None:
-            self.veto()
+            # Once: SQLite syncs again when it rolls the refused commit back, and a failure there would be kept.
+            veto, self.veto = self.veto, None
+            veto()
         before = self.before
         if not before:
             return
