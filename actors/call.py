@@ -31,7 +31,7 @@ SAFE_OPS = frozenset({Op.STATUS, Op.DURABLE, Op.FLUSH, Op.EXPORT, Op.SQL_STREAM,
 
 
 class Durability(StrEnum):
-    """Level at which a write is acknowledged (DESIGN section 4), weakest first."""
+    """Level at which a write is acknowledged (README, "Promises"), weakest first."""
 
     MEMORY = "memory"
     LOCAL = "local"

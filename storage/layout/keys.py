@@ -48,7 +48,7 @@ def hint_key(env: str, address: Address) -> str:
 
 
 def orphan_prefix(env: str, address: Address) -> str:
-    """Journals that a takeover cut off (PROTOCOL rule 6); ends in `/`."""
+    """Journals that a takeover cut off (rule 6); ends in `/`."""
     return f"{log_prefix(env, address)}orphans/"
 
 

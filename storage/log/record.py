@@ -1,6 +1,6 @@
 """One record of an actor's log, and the state that a run of records adds up to. Pure.
 
-PROTOCOL section 1: what each record carries, which epoch is open, who may have served.
+What each record carries (docs/protocol.md), which epoch is open, who may have served.
 """
 
 from __future__ import annotations
