@@ -61,7 +61,7 @@ async def _put_close(log: ActorLog, recovered: Recovered, clock: Clock, rng: ran
         epoch=state.epoch_max + 1,
         claim_id=_random_id(rng),
         put_id=_random_id(rng),
-        machine_id="",
+        machine_id="-",  # nobody holds a journal of it
         ttl_s=0.0,
         gen=state.gen,
         base=state.last_commit,
