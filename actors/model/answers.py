@@ -9,7 +9,7 @@ import msgspec
 
 from actors.call import Call, Durability, Reply
 from actors.durability.keeper import Keeper
-from actors.errors import NotDurableYet
+from actors.errors import NotDurableYet, WriteLost
 from actors.model.position import check_bookmark
 from actors.model.sql_turn import durability_of
 from storage.errors import HoldfastError, InvalidRequest
@@ -68,9 +68,15 @@ def answer_durable(keeper: Keeper, call: Call, *, default: Durability, by_epoch:
     bookmark = Bookmark.parse(_text(call.args, "bookmark"))
     timeout_s = _timeout(call.args)
     ownership = keeper.ownership
-    commit = check_bookmark(
-        bookmark, epoch=ownership.epoch, gen=ownership.gen, state=ownership.state, by_epoch=by_epoch
-    )
+    try:
+        commit = check_bookmark(
+            bookmark, epoch=ownership.epoch, gen=ownership.gen, state=ownership.state, by_epoch=by_epoch
+        )
+    except WriteLost as error:
+        # It leaves like any reply: an owner that somebody has replaced knows nothing of later epochs (rule 7c).
+        lost = error
+        keeper.hold(keeper.committed, level, wrote=False, release=lambda: call.fail(lost), drop=call.fail)
+        return
     body = msgspec.json.encode({"bookmark": str(bookmark), "durability": level.value, "durable": True})
     answered = False
 

@@ -50,19 +50,24 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class OpenEpoch:
-    """E of the protocol: the last epoch that may have served. `closed`: a RELEASE or HANDOVER of it follows."""
+    """E of the protocol: the last epoch that may have served. `closed`: a RELEASE or HANDOVER of it follows.
+
+    `released`: it was a RELEASE, so nothing of the epoch is missing. A HANDOVER that the machine's agent wrote lacks what
+    was only in the memory of a process that died.
+    """
 
     epoch: int
     claim_id: str
     machine_id: str
     ttl_s: float
     closed: bool = False
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Epoch `epoch` continued the log at commit `base` although its predecessor `claim_id` had not closed: whatever
-    older epochs had committed above `base` is lost (rule 12)."""
+    """Epoch `epoch` continued the log at commit `base`, and its predecessor `claim_id` had not released: whatever older
+    epochs had committed above `base` is lost (rule 12)."""
 
     epoch: int
     base: int
@@ -104,7 +109,7 @@ class LogState:
         if record.kind is Kind.CLAIM:
             return replace(state, claimed=max(self.claimed, record.epoch))
         if self.open and self.open.epoch == record.epoch:
-            return replace(state, open=replace(self.open, closed=True))
+            return replace(state, open=replace(self.open, closed=True, released=record.kind is Kind.RELEASE))
         return state
 
     def advance_all(self, records: Iterable[Record]) -> LogState:
@@ -120,7 +125,7 @@ class LogState:
 
     def _cuts_with(self, record: Record) -> tuple[Cut, ...]:
         before = self.open
-        if before is None or before.closed or before.epoch == record.epoch:
+        if before is None or before.released or before.epoch == record.epoch:
             return self.cuts
         return (*self.cuts, Cut(record.epoch, record.base, before.claim_id))[-CUTS_MAX:]
 

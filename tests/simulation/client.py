@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from actors.call import Call, Durability, Op, Reply
-from actors.errors import OutcomeUnknownWrite
+from actors.errors import DatabaseError, OutcomeUnknownWrite
 from storage.errors import HoldfastError, OutcomeUnknown
 from storage.log.bookmark import Bookmark
 from tests.simulation import history as told
@@ -81,7 +81,8 @@ class Client:
             except (OutcomeUnknownWrite, OutcomeUnknown, ConnectionBroken):
                 unrun = False
                 break
-            except HoldfastError:
+            except HoldfastError as error:
+                self._check_error(error)
                 await asyncio.sleep(self._rng.uniform(0.05, 1.0))
                 continue
             write.outcome = told.Outcome.OK
@@ -95,7 +96,10 @@ class Client:
         """All rows, or None where nobody answered."""
         try:
             answer = await self.sql(address, SELECT, [], level, None, self._loop.time())
-        except (HoldfastError, ConnectionBroken):
+        except ConnectionBroken:
+            return None
+        except HoldfastError as error:
+            self._check_error(error)
             return None
         assert answer.record is not None
         return answer.record.seen
@@ -111,6 +115,11 @@ class Client:
         except HoldfastError as error:
             code = error.code
         self._history.waited.append(told.Waited(write.number, level, self._loop.time(), code))
+
+    def _check_error(self, error: HoldfastError) -> None:
+        """The table was made before, for good: an owner that does not know it answers from the past."""
+        if isinstance(error, DatabaseError):
+            self._history.faults.append(f"STALE: at {self._loop.time():.3f} a client was told: {error}")
 
     async def sql(
         self,

@@ -156,11 +156,13 @@ class Cluster:
             machine.suspended_until = 0.0
             if not machine.up and not machine.lost:
                 self._power_on(machine)
-        for host in self.live_hosts():
-            self.loop.wake(host.process)
         self.pace = 1.0
         for host in self.live_hosts():
+            self.loop.wake(host.process)
             host.pace = 1.0
+        for machine in self.machines:
+            for predecessor in self.live_hosts(machine)[:-1]:
+                self.kill(predecessor, "a later host of its machine ends it")
 
     # ---- supervision
 

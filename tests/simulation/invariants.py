@@ -77,7 +77,7 @@ def lost_to(history: History, takeover: Takeover) -> list[Write]:
         for write in _acknowledged(history, takeover.address)
         if write.reply is not None
         and write.level is Durability.LOCAL
-        and write.reply.epoch <= takeover.predecessor.epoch
+        and write.reply.epoch == takeover.predecessor.epoch
         and write.reply.commit > takeover.base
         and write.reply.replied_at <= takeover.at
     ]
@@ -101,7 +101,7 @@ def exempt(history: History, address: str) -> dict[int, float]:
             continue
         lowest: dict[int, int] = {}
         for reply in replies:
-            if reply.epoch <= takeover.predecessor.epoch and reply.replied_at <= takeover.at:
+            if reply.epoch == takeover.predecessor.epoch and reply.replied_at <= takeover.at:
                 commit = -1 if reply.level is Durability.R2 else reply.commit
                 for number in reply.seen:
                     lowest[number] = min(lowest.get(number, commit), commit)
@@ -256,15 +256,19 @@ def restored_image_is_the_owners(history: History) -> list[str]:
 
 
 def durable_means_durable(history: History) -> list[str]:
-    """A client that was told its bookmark is durable finds the write again."""
+    """A client that was told its bookmark is durable finds the write again; one told that it is lost does not."""
     found = []
     writes = {write.number: write for write in history.writes}
     for waited in history.waited:
         write = writes[waited.write]
         final = history.final.get(write.address)
-        if waited.code is not None or final is None or write.number in final.rows:
+        if final is None:
             continue
-        if waited.level is Durability.R2 or write.number not in exempt(history, write.address):
+        present = write.number in final.rows
+        if waited.code in ("write_lost", "reset") and present:
+            found.append(f"FALSE ALARM: write {write.number} of {write.address} is there, a client was told it is lost")
+        excused = waited.level is not Durability.R2 and write.number in exempt(history, write.address)
+        if waited.code is None and not present and not excused:
             found.append(f"LOST: write {write.number} of {write.address}, said to be durable at {waited.level}")
     return found
 

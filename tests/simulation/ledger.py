@@ -8,6 +8,7 @@ long as nobody believes it; it stays out of the history.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from storage.log.record import Record, record_from_metadata
@@ -55,10 +56,13 @@ def fold(before: Pages, body: bytes) -> Pages:
 class Ledger:
     """See the module."""
 
-    def __init__(self, bucket: Bucket, history: History, addresses: tuple[str, ...]) -> None:
+    def __init__(
+        self, bucket: Bucket, history: History, addresses: tuple[str, ...], note: Callable[[str], None]
+    ) -> None:
         self.books = {address: LogBook() for address in addresses}
         self._history = history
         self._bucket = bucket
+        self._note = note
         bucket.watchers.append(self._watch)
 
     def rebuild(self, address: str) -> Pages:
@@ -97,11 +101,13 @@ class Ledger:
         book, slot = self.books[address], int(text, 16)
         if slot <= len(book.bodies):
             book.ghosts += 1
+            self._note(f"{address} slot {slot}: a ghost")
             return
         if slot != len(book.bodies) + 1:
             self._history.faults.append(f"GAP: slot {slot} of {address} landed behind slot {len(book.bodies)}")
             return
         record: Record = record_from_metadata(stored.info.metadata)
+        self._note(f"{address} slot {slot}: {record.kind} epoch {record.epoch} of {record.machine_id} {record.commits}")
         book.bodies.append(stored.body)
         if record.commits is not None:
             book.last_commit = max(book.last_commit, record.commits[1])
@@ -110,6 +116,7 @@ class Ledger:
     def _snapshot(self, address: str, text: str, stored: StoredObject) -> None:
         book, slot = self.books[address], int(text, 16)
         book.snapshots += 1
+        self._note(f"{address} snapshot {slot}")
         if slot > len(book.bodies):
             self._history.faults.append(f"SNAPSHOT: of slot {slot} of {address}, the log ends at {len(book.bodies)}")
         elif dict(decode_segment(stored.body).pages) != book.image(slot):

@@ -225,8 +225,8 @@ class SimLoop(asyncio.AbstractEventLoop):
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 _discard(task.get_coro())
-            elif not task.cancelled():
-                task.exception()
+            elif not task.cancelled() and task._log_traceback:
+                self._note_unhandled("a task failed and nobody asked", task.exception())
         for generator in self._generators:
             _discard_generator(generator)
         self._tasks.clear()
@@ -234,10 +234,12 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """What asyncio would log: an error that nobody took in."""
-        error = context.get("exception")
-        if self._closed or isinstance(error, ProcessDead):
-            return
-        self.unhandled.append(f"at {self._time:.3f} s: {context.get('message')}: {error!r}")
+        if not self._closed:
+            self._note_unhandled(str(context.get("message")), context.get("exception"))
+
+    def _note_unhandled(self, message: str, error: BaseException | None) -> None:
+        if not isinstance(error, ProcessDead):
+            self.unhandled.append(f"{message}: {error!r}")
 
     # ---- what asyncio asks of a loop
 

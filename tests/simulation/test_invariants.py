@@ -200,6 +200,12 @@ def test_a_bookmark_that_was_said_to_be_durable_and_is_not_is_found() -> None:
     assert not invariants.durable_means_durable(history)
 
 
+def test_a_write_that_was_said_to_be_lost_and_is_there_is_found() -> None:
+    history = a_history(a_write(1))
+    history.waited.append(Waited(1, R2, 30.0, "reset"))
+    assert invariants.durable_means_durable(history)
+
+
 def test_what_the_world_noted_is_reported() -> None:
     history = a_history()
     history.faults.append("SNAPSHOT: differs")

@@ -37,9 +37,10 @@ STEPS_MAX = 400_000
 HEAL_S = 60.0
 FINAL_ATTEMPTS_MAX = 60
 JUDGED_SHARE = 0.3
+ASKED_BACK = 12
 
 MakeSoftware = Callable[["World", Machine, Process], Software]
-JournalReader = Callable[[Machine, str], int]
+JournalReader = Callable[[Machine, str, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ class World:
         settings = scenario.settings
         self.history = History(settings.flush_interval_s, max(scenario.profile.ttls), settings.grace_s)
         self.bucket = Bucket(self.loop.time, self.rng.uniform(-1e4, 1e4))
-        self.ledger = Ledger(self.bucket, self.history, scenario.addresses)
         self.notes: list[str] = []
+        self.ledger = Ledger(self.bucket, self.history, scenario.addresses, self.note)
         self.journal_reader: JournalReader | None = None
         self._tell = tell
         self._clients = random.Random(f"clients {seed}")
@@ -134,9 +135,10 @@ class World:
             if rng.random() >= profile.write_share:
                 await client.read(address, level)
                 continue
-            write = await client.write(address, level)
-            if write.outcome is Outcome.OK and rng.random() < 0.15:
-                await client.wait_durable(write, rng.choice((Durability.LOCAL, Durability.R2)))
+            await client.write(address, level)
+            answered = [write for write in self.history.writes[-ASKED_BACK:] if write.outcome is Outcome.OK]
+            if answered and rng.random() < 0.2:
+                await client.wait_durable(rng.choice(answered), rng.choice((Durability.LOCAL, Durability.R2)))
 
     def _judge(self, reply: Reply, host: Host) -> None:
         """Look the truth up at the moment an answer leaves."""
@@ -147,7 +149,7 @@ class World:
             and reply.commit > reply.log_commit
             and self.rng.random() < JUDGED_SHARE
         ):
-            reply.journal_commit = self.journal_reader(host.machine, reply.address)
+            reply.journal_commit = self.journal_reader(host.machine, reply.address, reply.log_commit)
 
     # ---- the end
 
