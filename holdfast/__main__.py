@@ -21,6 +21,7 @@ from storage.errors import HoldfastError
 # Name on the command line -> module in holdfast/commands/.
 COMMANDS = {
     "config": "config",
+    "demo": "demo",
     "doctor": "doctor",
     "export": "export",
     "import": "import_",
