@@ -51,10 +51,12 @@ def create_app(parts: GatewayParts, *, write_log: Callable[[bytes], None] | None
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     application.state.services = services
+    application.state.requests = requests
     routes = DatabaseRoutes(services.databases)
     application.router.routes.extend(routes.for_router())
-    application.include_router(profile_routes())
-    application.router.routes.extend((*object_routes(parts), *operation_routes(), *Docs(parts).routes()))
+    application.router.routes.extend(object_routes(parts))
+    for router in (profile_routes(), operation_routes(), Docs(parts).routes()):
+        application.include_router(router)
     install_framework_errors(application)
     application.add_middleware(
         Edge,

@@ -7,6 +7,7 @@ which goes to the log under the same request id. Hot routes are answered from he
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -65,6 +66,8 @@ class Edge:
             await handler(scope, context.body.receive, answer.send)
         except ClientGone:
             context.status = STATUS_CLIENT_GONE
+        except asyncio.CancelledError:
+            await answer.give_up(scope["method"])
         except HoldfastError as error:
             context.code = error.code
             await answer.fail(problem_of(error, context.request_id), error)
@@ -164,13 +167,25 @@ class _Answer:
             message["headers"] = headers
         await self._send(message)
 
-    async def fail(self, problem: Problem, error: Exception) -> None:
+    async def fail(self, found: Problem, error: Exception) -> None:
         """Answer with a problem; or, when an answer has begun, break it off where the client can see it."""
         if self._context.status:
             log.warning("answer broken off: %s", error, extra={"request_id": self._context.request_id})
             raise AnswerBroken(str(error)) from error
-        await self.send({"type": "http.response.start", "status": problem.status, "headers": problem.headers})
-        await self.send({"type": "http.response.body", "body": problem.body})
+        await self._send_problem(found)
+
+    async def _send_problem(self, found: Problem) -> None:
+        await self.send({"type": "http.response.start", "status": found.status, "headers": found.headers})
+        await self.send({"type": "http.response.body", "body": found.body})
+
+    async def give_up(self, method: str) -> None:
+        """The server stops and waits no longer. A write may have run: only a reading is safe to send again."""
+        if self._context.status:
+            return
+        safe = method in READING
+        self._context.code = code = "stopping" if safe else "outcome_unknown"
+        answer = problem(code, "the gateway stopped before the answer came", self._context.request_id, retryable=safe)
+        await self._send_problem(answer)
 
 
 class AnswerBroken(Exception):

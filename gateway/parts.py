@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -50,7 +51,8 @@ class ActorErasure(Protocol):
 class GatewayParts:
     """Components and values of one gateway. Nothing in here is closed by the application: its maker does that.
 
-    `link_secret` verifies presigned links; None where clients reach the store directly. `random_bytes` is for ids.
+    `link_secret` verifies presigned links; None where clients reach the store directly. `random_bytes` is for
+    ids, `rng` for jitter.
     """
 
     router: Router
@@ -60,6 +62,7 @@ class GatewayParts:
     settings: GatewaySettings = field(default_factory=GatewaySettings)
     clock: Clock = field(default_factory=SystemClock)
     random_bytes: Callable[[int], bytes] = os.urandom
+    rng: random.Random = field(default_factory=random.Random)
     link_secret: bytes | None = field(default=None, repr=False)
     hosts_ready: Callable[[], Awaitable[HostsReport]] = hosts_always_ready
     host_metrics: Callable[[], Awaitable[Sequence[Sample]]] = no_host_metrics

@@ -6,6 +6,7 @@ the document changed in between is made again on the newer one, within a bound.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,20 +20,33 @@ from gateway.profiles import (
     first_profiles,
     new_profile_id,
 )
-from storage.errors import ObjectNotFound, PreconditionFailed, Unavailable
+from storage.clock import Clock
+from storage.errors import ObjectNotFound, Unavailable
 from storage.layout.keys import profiles_key, selected_profile_key
 from storage.objects.port import ObjectStore
+from storage.objects.settle import Taken, put_settled
 
 CHANGE_ATTEMPTS_MAX = 10
+SENDS_MAX = 5
 JSON = "application/json"
 
 
 class ProfileStore:
     """The documents of one environment's users. Ids are expected to be checked."""
 
-    def __init__(self, store: ObjectStore, *, env: str, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        *,
+        env: str,
+        clock: Clock,
+        rng: random.Random,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
         self._store = store
         self._env = env
+        self._clock = clock
+        self._rng = rng
         self._random_bytes = random_bytes
 
     def new_profile_id(self) -> str:
@@ -60,11 +74,8 @@ class ProfileStore:
         for _ in range(CHANGE_ATTEMPTS_MAX):
             profiles, etag = await self._get_profiles(user)
             changed = change(profiles)
-            try:
-                await self._put(profiles_key(self._env, user), encode_profiles(changed), if_match=etag)
-            except PreconditionFailed:
-                continue
-            return changed
+            if await self._put(profiles_key(self._env, user), encode_profiles(changed), if_match=etag):
+                return changed
         raise Unavailable(f"profiles of user {user!r} changed {CHANGE_ATTEMPTS_MAX} times meanwhile", retry_after_s=1)
 
     async def select(self, user: str, profile: str) -> None:
@@ -73,14 +84,13 @@ class ProfileStore:
         for _ in range(CHANGE_ATTEMPTS_MAX):
             try:
                 stored = await self._store.get(key)
-                _, fields = decode_selection(stored.body, key)
-                await self._put(key, encode_selection(fields, profile), if_match=stored.info.etag)
             except ObjectNotFound:
-                if not await self._create(key, encode_selection({}, profile)):
-                    continue
-            except PreconditionFailed:
+                if await self._put(key, encode_selection({}, profile), if_none_match="*"):
+                    return
                 continue
-            return
+            _, fields = decode_selection(stored.body, key)
+            if await self._put(key, encode_selection(fields, profile), if_match=stored.info.etag):
+                return
         raise Unavailable(f"selection of user {user!r} changed {CHANGE_ATTEMPTS_MAX} times meanwhile", retry_after_s=1)
 
     async def forget(self, user: str) -> None:
@@ -94,7 +104,7 @@ class ProfileStore:
                 return (await self._get_profiles(user))[0]
             except ObjectNotFound:
                 fresh = first_profiles(self.new_profile_id())
-                if await self._create(profiles_key(self._env, user), encode_profiles(fresh)):
+                if await self._put(profiles_key(self._env, user), encode_profiles(fresh), if_none_match="*"):
                     return fresh
         raise Unavailable(f"profiles of user {user!r} appear and disappear", retry_after_s=1)
 
@@ -104,7 +114,7 @@ class ProfileStore:
             try:
                 return decode_selection((await self._store.get(key)).body, key)[0]
             except ObjectNotFound:
-                if await self._create(key, encode_selection({}, default)):
+                if await self._put(key, encode_selection({}, default), if_none_match="*"):
                     return default
         raise Unavailable(f"selection of user {user!r} appears and disappears", retry_after_s=1)
 
@@ -113,15 +123,20 @@ class ProfileStore:
         stored = await self._store.get(key)
         return decode_profiles(stored.body, key), stored.info.etag
 
-    async def _create(self, key: str, body: bytes) -> bool:
-        """Whether we were the one to create it."""
-        try:
-            await self._put(key, body, if_none_match="*")
-        except PreconditionFailed:
-            return False
-        return True
-
     async def _put(
         self, key: str, body: bytes, *, if_none_match: Literal["*"] | None = None, if_match: str | None = None
-    ) -> None:
-        await self._store.put(key, body, content_type=JSON, if_none_match=if_none_match, if_match=if_match)
+    ) -> bool:
+        """Whether it was stored; False when somebody else was faster."""
+        settled = await put_settled(
+            self._store,
+            key,
+            body,
+            put_id=self._random_bytes(16).hex(),
+            clock=self._clock,
+            rng=self._rng,
+            content_type=JSON,
+            if_none_match=if_none_match,
+            if_match=if_match,
+            attempts_max=SENDS_MAX,
+        )
+        return not isinstance(settled, Taken)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Protocol, runtime_checkable
 
 from actors.call import Reply
-from gateway.asgi import Headers, Receive, Send
+from gateway.asgi import Headers, Message, Receive, Send
+from gateway.errors import ClientGone
+
+STALL_S = 60.0
 
 
 async def send_reply(reply: Reply, receive: Receive, send: Send, *, headers: Headers | None = None) -> None:
@@ -39,18 +43,32 @@ async def send_stream(chunks: AsyncIterator[bytes], receive: Receive, send: Send
         for task in (sending, leaving):
             task.cancel()
         await asyncio.gather(sending, leaving, return_exceptions=True)
-        close = getattr(chunks, "aclose", None)
-        if close is not None:
-            await close()
+        if isinstance(chunks, _Closable):
+            await chunks.aclose()
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
 
 
 async def _pump(chunks: AsyncIterator[bytes], send: Send, headers: Headers) -> None:
     first = await anext(chunks, b"")
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": first, "more_body": True})
+    await _send(send, {"type": "http.response.start", "status": 200, "headers": headers})
+    await _send(send, {"type": "http.response.body", "body": first, "more_body": True})
     async for chunk in chunks:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+        await _send(send, {"type": "http.response.body", "body": chunk, "more_body": True})
+        await asyncio.sleep(0)  # chunks at hand and a client that left: nothing else here would ever let others run
+    await _send(send, {"type": "http.response.body", "body": b""})
+
+
+async def _send(send: Send, message: Message) -> None:
+    """One message; a client that takes nothing for `STALL_S` seconds is given up."""
+    try:
+        async with asyncio.timeout(STALL_S):
+            await send(message)
+    except TimeoutError as error:
+        raise ClientGone(f"the client took nothing for {STALL_S:g} s") from error
 
 
 async def _disconnected(receive: Receive) -> None:

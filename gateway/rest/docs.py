@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import swagger_ui_bundle
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
 
 from gateway.errors import NotFound
 from gateway.parts import GatewayParts
@@ -30,12 +29,12 @@ class Docs:
         self._settings = parts.settings
         self._document: dict[str, Any] | None = None
 
-    def routes(self) -> list[Route]:
-        return [
-            Route("/openapi.json", self.document, methods=["GET"], include_in_schema=False),
-            Route("/docs", self.page, methods=["GET"], include_in_schema=False),
-            Route("/docs/assets/{name}", self.asset, methods=["GET"], include_in_schema=False),
-        ]
+    def routes(self) -> APIRouter:
+        router = APIRouter(include_in_schema=False)
+        router.add_api_route("/openapi.json", self.document, methods=["GET"])
+        router.add_api_route("/docs", self.page, methods=["GET"])
+        router.add_api_route("/docs/assets/{name}", self.asset, methods=["GET"])
+        return router
 
     async def document(self, request: Request) -> Response:
         if self._document is None:

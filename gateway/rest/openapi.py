@@ -35,6 +35,7 @@ def openapi_document(application: FastAPI, *, user_header: str, guarded: bool) -
     for table, tag in ((PLAIN_OPERATIONS, "operation"), (OBJECT_OPERATIONS, "objects")):
         for (method, path), operation in table.items():
             _add(paths, path, method, {"tags": [tag], **operation})
+    document["tags"] = [{"name": name} for name in ("database", "profiles", "objects", "operation")]
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(SCHEMAS)
     for name in ("HTTPValidationError", "ValidationError"):

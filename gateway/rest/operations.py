@@ -6,9 +6,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from starlette.requests import Request
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from gateway.context import context_of
 from gateway.metrics import CONTENT_TYPE
@@ -51,12 +50,12 @@ async def metrics(request: Request) -> Response:
     return Response(services.metrics.exposition(samples), headers={"content-type": CONTENT_TYPE})
 
 
-def operation_routes() -> list[Route]:
-    return [
-        Route("/healthz", healthz, methods=["GET"]),
-        Route("/readyz", readyz, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
-    ]
+def operation_routes() -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    router.add_api_route("/healthz", healthz, methods=["GET", "HEAD"])
+    router.add_api_route("/readyz", readyz, methods=["GET", "HEAD"])
+    router.add_api_route("/metrics", metrics, methods=["GET"])
+    return router
 
 
 async def _host_samples(parts: GatewayParts) -> Sequence[Sample] | None:

@@ -29,7 +29,9 @@ class Services:
 
 def build_services(parts: GatewayParts) -> Services:
     """Wire them. No I/O."""
-    profiles = ProfileStore(parts.store, env=parts.env, random_bytes=parts.random_bytes)
+    profiles = ProfileStore(
+        parts.store, env=parts.env, clock=parts.clock, rng=parts.rng, random_bytes=parts.random_bytes
+    )
     directory = ProfileDirectory(profiles, clock=parts.clock, settings=parts.settings)
     return Services(
         parts=parts,

@@ -3,6 +3,7 @@ the part of the hosts. The router keeps the port's promises and records what it 
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 
 from actors.call import Op, Reply
 from gateway.app import create_app
+from gateway.json_logs import RequestLog
 from gateway.parts import GatewayParts, HostsReport, Sample, hosts_always_ready, no_host_metrics
 from gateway.settings import GatewaySettings
 from storage.errors import HoldfastError
@@ -23,12 +25,13 @@ from storage.objects.memory import MemoryStore
 from storage.objects.port import ObjectStore
 
 ENV = "dev"
+BACKOFF_S_MAX = 60.0
 BASE_URL = "http://localhost"
 LINK_SECRET = b"0123456789abcdef0123456789abcdef"
 
 
 class SetClock:
-    """Both clocks stand still until the test moves them; `sleep` returns when they have moved far enough."""
+    """Both clocks stand still until the test moves them. A backoff passes at once; what sleeps longer never wakes."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -45,9 +48,10 @@ class SetClock:
         self.wall_seconds += seconds
 
     async def sleep(self, seconds: float) -> None:
-        import asyncio
-
-        await asyncio.Event().wait()
+        if seconds > BACKOFF_S_MAX:
+            await asyncio.Event().wait()
+        self.advance(seconds)
+        await asyncio.sleep(0)
 
 
 @dataclass(slots=True)
@@ -100,10 +104,15 @@ class ClosableStream:
 
 @dataclass(slots=True)
 class FakeRouter:
-    """Answers `{"ok": OP}` unless told otherwise by `answer`, which may return a reply or raise."""
+    """Answers `{"ok": OP}` unless told otherwise by `answer`, which may return a reply or raise.
+
+    `release`, when set to an event, holds every call back until it is set; `arrivals` counts those that came.
+    """
 
     asked: list[Asked] = field(default_factory=list)
     answer: Callable[[Asked], Reply] | None = None
+    release: asyncio.Event | None = None
+    arrivals: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
     async def call(
         self,
@@ -116,6 +125,9 @@ class FakeRouter:
     ) -> Reply:
         asked = Asked(address, op, dict(args), body)
         self.asked.append(asked)
+        self.arrivals.release()
+        if self.release is not None:
+            await self.release.wait()
         if stream is not None:
             asked.streamed = b""
             async for chunk in stream:
@@ -162,10 +174,18 @@ class Bench:
     clock: SetClock
     erasure: FakeErasure
     log: bytearray
+    requests: RequestLog
 
     def lines(self) -> list[dict[str, object]]:
         """The request log so far."""
+        self.requests.flush()
         return [msgspec.json.decode(line) for line in bytes(self.log).splitlines()]
+
+
+def requests_of(application: FastAPI) -> RequestLog:
+    """The request log of an application, to be flushed before it is read."""
+    requests: RequestLog = application.state.requests
+    return requests
 
 
 @asynccontextmanager
@@ -208,7 +228,7 @@ async def bench(
     application = create_app(parts, write_log=log.extend)
     transport = httpx.ASGITransport(app=application)
     async with running(application), httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
-        yield Bench(application, client, router, store, clock, erasure, log)
+        yield Bench(application, client, router, store, clock, erasure, log, requests_of(application))
 
 
 def assert_problem(
