@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import apsw
+import msgspec
 
 from actors.database.deadline import STEPS, Deadline
 from actors.database.guard import Guard, harden, limit
@@ -28,10 +29,17 @@ CONNECTION_BYTES = 72 << 10
 _STATUS_KINDS = (apsw.SQLITE_DBSTATUS_CACHE_USED, apsw.SQLITE_DBSTATUS_SCHEMA_USED, apsw.SQLITE_DBSTATUS_STMT_USED)
 
 
+class Schema(msgspec.Struct, frozen=True):
+    """SQLite's counter of schema changes, and the system's entries: what user SQL must leave alone."""
+
+    version: int
+    system_entries: tuple[Entry, ...]
+
+
 class GuardedConnection:
     """A connection under guard, and the unguarded ways around it that only the system uses."""
 
-    __slots__ = ("apsw", "deadline", "guard", "read_only", "schema_version", "system_entries")
+    __slots__ = ("apsw", "deadline", "guard", "read_only", "schema")
 
     def __init__(self, file: ImageFile, settings: DatabaseSettings, deadline: Deadline, *, read_only: bool) -> None:
         self.guard = Guard()
@@ -42,8 +50,7 @@ class GuardedConnection:
             _configure(self.apsw, file.page_size, settings)
             self.apsw.authorizer = self.guard
             self.apsw.set_progress_handler(deadline, STEPS)
-            self.schema_version = self._read_schema_version()
-            self.system_entries: tuple[Entry, ...] = system_entries(self._query)
+            self.schema = self.read_schema()
         except apsw.Error as error:
             raise DatabaseBroken(f"the image does not open: {error}") from error
 
@@ -68,17 +75,17 @@ class GuardedConnection:
         finally:
             self.guard.lifted = False
 
-    def check_schema(self) -> bool:
-        """Whether user SQL changed the schema in this transaction. Raises NotAuthorized for names of the system."""
-        if self._read_schema_version() == self.schema_version:
-            return False
-        check_schema(self._query, self.system_entries)
-        return True
+    def check_schema(self) -> Schema | None:
+        """The schema, if user SQL changed it in the open transaction. Raises NotAuthorized for names of the system."""
+        version = self._read_schema_version()
+        if version == self.schema.version:
+            return None
+        check_schema(self._query, self.schema.system_entries)
+        return Schema(version, self.schema.system_entries)
 
-    def note_schema(self) -> None:
-        """The schema as it stands is the one to compare with from now on."""
-        self.schema_version = self._read_schema_version()
-        self.system_entries = system_entries(self._query)
+    def read_schema(self) -> Schema:
+        """The schema as the open transaction sees it. To be read before the commit: after it nothing may fail."""
+        return Schema(self._read_schema_version(), system_entries(self._query))
 
     def bytes_used(self) -> int:
         """Bytes of memory besides the image."""

@@ -86,11 +86,12 @@ class Database:
         try:
             self._connection.begin()
             answer = self._connection.unguarded(work)
+            schema = self._connection.read_schema()
             self._connection.commit()
         except BaseException as error:
             self._undo()
             self._fail(error, Place())
-        self._connection.note_schema()
+        self._connection.schema = schema
         self._plans.clear()
         return answer
 
@@ -184,8 +185,8 @@ class Database:
             ended = not alone and not connection.apsw.in_transaction
             self._undo()
             self._fail(error, self._at, ended=ended)
-        if changed:
-            connection.note_schema()
+        if changed is not None:
+            connection.schema = changed
             self._plans.clear()
         return BatchResult(results, self._file.pending is None)
 
@@ -251,6 +252,8 @@ class Database:
             self._connection.roll_back()
         except Exception as error:
             self._broken = f"rolling back failed: {error}"
+        if self._file.before:
+            self._file.revert()
 
     def _fail(self, error: BaseException, place: Place, *, ended: bool = False) -> NoReturn:
         """Raise what `error` means to the caller."""

@@ -1,10 +1,13 @@
-"""SQLite's file system over page images: reads come from pages in memory, and xSync is the commit hook.
+"""SQLite's file system over page images: reads come from pages in memory, and a commit is caught whole.
 
 With journal_mode=MEMORY and locking_mode=EXCLUSIVE SQLite calls xSync once per commit that changed data, after the last
-write and before it truncates. There the pages written since the last sync are frozen into a `CommitPages`: never per
-write, because a rollback writes too (its pages equal the old ones again, and are left out). xWrite and xTruncate to
-memory never raise: SQLite could not undo a failure there. A veto in xSync makes COMMIT fail, and SQLite restores the
-pages.
+write and before it truncates; there the pages that differ from the last commit are frozen into a `CommitPages`. It
+counts when SQLite says that the commit went through (COMMIT_PHASETWO): a rollback writes and syncs too, and even leaves
+content of its own in free pages, which SQLite does not journal. Nothing of that may leak, so pages are never captured
+per write.
+
+xWrite and xTruncate to memory never raise: SQLite could not undo a failure there. A veto in xSync makes COMMIT fail,
+and SQLite restores the pages.
 
 One VFS is registered per process and serves every image: a file is announced under a name of its own just before its
 connection opens it. Any other name (journals, temporary files) is a plain buffer in memory.
@@ -21,6 +24,7 @@ from actors.database.image import CommitPages, PageImage, zero_page
 
 VFS_NAME = "holdfast-image"
 _SECTOR_BYTES = 4096
+_COMMIT_PHASETWO = apsw.SQLITE_FCNTL_COMMIT_PHASETWO
 
 
 class ImageFile:
@@ -29,7 +33,7 @@ class ImageFile:
     SQLite's own names, because it calls them. A single connection uses a file, so locks are no-ops.
     """
 
-    __slots__ = ("before", "committed_pages", "image", "page_size", "pages", "pending", "veto")
+    __slots__ = ("before", "committed_pages", "frozen", "image", "page_size", "pages", "pending", "veto")
 
     def __init__(self, image: PageImage) -> None:
         self.image = image
@@ -37,6 +41,7 @@ class ImageFile:
         self.pages = image.pages
         self.committed_pages = len(image.pages)
         self.before: dict[int, bytes | None] = {}
+        self.frozen: CommitPages | None = None
         self.pending: CommitPages | None = None
         self.veto: Callable[[], None] | None = None
 
@@ -91,9 +96,8 @@ class ImageFile:
         pages = self.pages
         count = size // self.page_size
         if count < len(pages):
-            if count != self.committed_pages or self.before:
-                for index in range(count, len(pages)):
-                    self.before.setdefault(index, pages[index])
+            for index in range(count, len(pages)):
+                self.before.setdefault(index, pages[index])
             del pages[count:]
         else:
             self._grow(count)
@@ -109,21 +113,39 @@ class ImageFile:
             # Once: SQLite syncs again when it rolls the refused commit back, and a failure there would be kept.
             veto, self.veto = self.veto, None
             veto()
-        before = self.before
-        if not before:
-            return
-        pages = self.pages
+        self.frozen = self._freeze() if self.before else None
+
+    def _freeze(self) -> CommitPages | None:
+        """What this commit changed, if it goes through."""
+        pages, before = self.pages, self.before
         # A commit that shrinks the database truncates the file after this sync; page 1 already has the new size.
         count = len(pages) if 0 not in before else self._header_page_count()
         kept = min(count, self.committed_pages)
         numbers = [n for n, old in before.items() if n < kept and pages[n] is not old and pages[n] != old]
         numbers.sort()
         numbers.extend(range(kept, count))
-        if numbers or count != self.committed_pages:
-            commit = CommitPages(count, tuple([(number + 1, pages[number]) for number in numbers]))
-            self.pending = commit if self.pending is None else merge_commits(self.pending, commit)
-            self.committed_pages = count
-        before.clear()
+        if not numbers and count == self.committed_pages:
+            return None
+        return CommitPages(count, tuple([(number + 1, pages[number]) for number in numbers]))
+
+    def _accept(self) -> None:
+        """The commit went through."""
+        frozen = self.frozen
+        if frozen is not None:
+            self.pending = frozen if self.pending is None else merge_commits(self.pending, frozen)
+            self.committed_pages = frozen.page_count
+            self.frozen = None
+        self.before.clear()
+
+    def revert(self) -> None:
+        """After a rollback: the image is the last commit again, down to the content of free pages."""
+        self.frozen = None
+        del self.pages[self.committed_pages :]
+        self._grow(self.committed_pages)
+        for index, old in self.before.items():
+            if old is not None:
+                self.pages[index] = old
+        self.before.clear()
 
     def _header_page_count(self) -> int:
         first = self.pages[0]
@@ -144,6 +166,8 @@ class ImageFile:
         return False
 
     def xFileControl(self, operation: int, pointer: int) -> bool:
+        if operation == _COMMIT_PHASETWO:
+            self._accept()
         return False
 
     def xSectorSize(self) -> int:
