@@ -182,6 +182,10 @@ class Activation:
 
     def _sql_failed(self, call: Call, turn: SqlTurn, error: DatabaseError) -> None:
         """A statement's error tells what is in the database: it leaves like any reply (rule 7c)."""
+        if isinstance(error, DatabaseBroken):
+            self._break(error)
+            call.fail(error)
+            return
         self.keeper.hold(
             self.keeper.committed, turn.level, wrote=False, release=lambda: call.fail(error), drop=call.fail
         )
