@@ -95,7 +95,7 @@ class Databases:
         await self._answer(exchange, await self._call(exchange, Op.STATUS, {}))
 
     async def durable(self, exchange: Exchange) -> None:
-        """GET durable: wait until a bookmark (default: everything so far) is durable at a level."""
+        """GET durable: wait until a bookmark is durable at a level (default: in the bucket)."""
         settings = self._settings
         fields = query_fields(exchange.scope["query_string"], ("bookmark", "level", "timeout_s"))
         args: dict[str, object] = {
@@ -104,8 +104,9 @@ class Databases:
                 fields, "timeout_s", default=settings.durable_wait_s, most=settings.durable_wait_max_s
             ),
         }
-        if "bookmark" in fields:
-            args["bookmark"] = str(Bookmark.parse(fields["bookmark"]))
+        if "bookmark" not in fields:
+            raise InvalidRequest("query parameter 'bookmark' is missing: an earlier answer has one")
+        args["bookmark"] = str(Bookmark.parse(fields["bookmark"]))
         await self._answer(exchange, await self._call(exchange, Op.DURABLE, args))
 
     async def flush(self, exchange: Exchange) -> None:

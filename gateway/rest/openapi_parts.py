@@ -110,7 +110,7 @@ DATABASE_OPERATIONS: Operations = {
     ("GET", "durable"): {
         "summary": "Wait until a write is durable",
         "parameters": [
-            _query("bookmark", "Of an earlier answer; everything so far if absent.", {"type": "string"}),
+            {**_query("bookmark", "Of an earlier answer.", {"type": "string"}), "required": True},
             _query("level", "The level to wait for.", {**_LEVEL, "default": "r2"}),
             _query("timeout_s", "Seconds to wait at most.", {"type": "number", "default": 10}),
         ],

@@ -90,9 +90,10 @@ async def test_status_durable_and_flush_reach_the_actor(gateway: Bench) -> None:
     assert gateway.router.asked[1].args == {"bookmark": bookmark, "level": "local", "timeout_s": 2.5}
 
 
-async def test_durable_waits_for_everything_in_r2_unless_told_otherwise(gateway: Bench) -> None:
-    await gateway.client.get("/v1/users/alice/durable")
-    assert gateway.router.asked[0].args == {"level": "r2", "timeout_s": 10.0}
+async def test_durable_waits_for_the_bucket_unless_told_otherwise(gateway: Bench) -> None:
+    await gateway.client.get("/v1/users/alice/durable?bookmark=00000001-0000000000000002-00000001")
+    assert gateway.router.asked[0].args["level"] == "r2"
+    assert gateway.router.asked[0].args["timeout_s"] == 10.0
 
 
 async def test_export_is_a_named_file(gateway: Bench) -> None:
