@@ -10,9 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal, TypedDict
 
 from storage.clock import Clock
-from storage.errors import ObjectNotFound, StorageError, StoreRefused
+from storage.errors import ObjectNotFound, PreconditionFailed, StorageError, StoreRefused, Unavailable
 from storage.objects.checksum import md5_hex
 from storage.objects.port import ObjectStore
 from storage.objects.settle import PUT_ID_KEY, Settled, Taken, put_settled
@@ -65,6 +66,11 @@ async def probe_store(store: ObjectStore, env: str, clock: Clock, rng: random.Ra
     return ProbeReport(tuple(step for step, _ in steps))
 
 
+class _Condition(TypedDict, total=False):
+    if_none_match: Literal["*"]
+    if_match: str
+
+
 class _Probe:
     """The steps; each returns what was wrong, or None."""
 
@@ -77,7 +83,7 @@ class _Probe:
         self._sends = 0
 
     async def create(self) -> str | None:
-        end = await self._put(FIRST, create=True)
+        end = await self._put(FIRST)
         if isinstance(end, Taken):
             return "refused, though nothing was there"
         self._etag = end.info.etag
@@ -90,7 +96,7 @@ class _Probe:
         return None if PUT_ID_KEY in found.info.metadata else "the metadata is missing"
 
     async def refuse_create(self) -> str | None:
-        if isinstance(await self._put(INTRUDER, create=True), Settled):
+        if isinstance(await self._put(INTRUDER), Settled):
             return "the store overwrote it: it ignores If-None-Match"
         return await self._unchanged(FIRST)
 
@@ -125,19 +131,27 @@ class _Probe:
         except StorageError:
             pass
 
-    async def _put(self, body: bytes, *, create: bool = False, match: str | None = None) -> Settled | Taken:
+    async def _put(self, body: bytes, *, match: str | None = None) -> Settled | Taken:
+        """One conditional put, settled. The key is ours alone, so a first send that is refused needs no second look."""
         self._sends += 1
-        return await put_settled(
-            self._store,
-            self._key,
-            body,
-            put_id=f"probe-{self._sends}",
-            clock=self._clock,
-            rng=self._rng,
-            if_none_match="*" if create else None,
-            if_match=match,
-            attempts_max=ATTEMPTS_MAX,
-        )
+        put_id = f"probe-{self._sends}"
+        condition: _Condition = {"if_match": match} if match else {"if_none_match": "*"}
+        try:
+            info = await self._store.put(self._key, body, metadata={PUT_ID_KEY: put_id}, **condition)
+            return Settled(info, self._clock.now(), 0)
+        except PreconditionFailed:
+            return Taken(None)
+        except Unavailable:
+            return await put_settled(
+                self._store,
+                self._key,
+                body,
+                put_id=put_id,
+                clock=self._clock,
+                rng=self._rng,
+                attempts_max=ATTEMPTS_MAX,
+                **condition,
+            )
 
     async def _unchanged(self, body: bytes) -> str | None:
         found = await self._store.get(self._key)
