@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import msgspec
 
 from actors.activation import Activation, activate
 from actors.durability.agent import Settlement, addresses_with_journals, settle_journal
+from actors.durability.counters import GATE_WAIT_BOUNDS_S
 from actors.durability.group_commit import GroupCommit
 from actors.durability.local_disk import LocalDisk
 from actors.durability.parts import Parts
@@ -30,6 +32,21 @@ from storage.objects.settings import StoreSettings
 
 logger = logging.getLogger(__name__)
 
+Sample = tuple[str, Mapping[str, str], float]
+COUNTED = (
+    "activations",
+    "recoveries",
+    "takeovers",
+    "fences",
+    "handovers",
+    "orphans",
+    "commits",
+    "flushes",
+    "flushed_bytes",
+    "snapshots",
+    "collected_slots",
+    "journal_failures",
+)
 LOCKED_RETRIES_MAX = 40
 LOCKED_RETRY_S = 0.1
 SETTLE_AT_ONCE = 4
@@ -75,15 +92,21 @@ class ActorSource:
             group_commit=GroupCommit(clock),
             host=config.host,
         )
+        self._live: WeakSet[Activation] = WeakSet()
 
     async def activate(self, address: Address, on_pass_end: object = None) -> Activation:
         """Claim, recover, serve. Waits a little for a lock that a journal's settling or an ending holds."""
         for _ in range(LOCKED_RETRIES_MAX):
             try:
-                return await activate(address, self.parts)
+                return await self._activate(address)
             except AddressLocked:
                 await self.parts.clock.sleep(LOCKED_RETRY_S)
-        return await activate(address, self.parts)
+        return await self._activate(address)
+
+    async def _activate(self, address: Address) -> Activation:
+        activation = await activate(address, self.parts)
+        self._live.add(activation)
+        return activation
 
     async def settle_journals(self, addresses: Sequence[Address] | None = None) -> list[Settlement]:
         """Rule 6 for every journal on this machine that no process owns (or for `addresses`); what became of each."""
@@ -101,6 +124,32 @@ class ActorSource:
 
         found = addresses_with_journals(self._disk) if addresses is None else addresses
         return [each for each in await asyncio.gather(*map(settle, found)) if each is not None]
+
+    def samples(self) -> list[Sample]:
+        """Counts and gauges of this host for metrics: (name, labels, value)."""
+        counters, gate_wait = self.parts.counters, self.parts.counters.gate_wait
+        found: list[Sample] = [(f"holdfast_{name}_total", {}, float(getattr(counters, name))) for name in COUNTED]
+        running = 0
+        for bound, count in zip((*GATE_WAIT_BOUNDS_S, float("inf")), gate_wait.counts, strict=True):
+            running += count
+            label = "+Inf" if bound == float("inf") else f"{bound:g}"
+            found.append(("holdfast_gate_wait_seconds_bucket", {"le": label}, float(running)))
+        found.append(("holdfast_gate_wait_seconds_sum", {}, gate_wait.total_s))
+        found.append(("holdfast_gate_wait_seconds_count", {}, float(running)))
+        keepers = [activation.keeper for activation in self._live if not activation.ended.done()]
+        unflushed = [waiting for keeper in keepers if (waiting := keeper.flusher.unflushed()) is not None]
+        gauges = {
+            "holdfast_live_activations": len(keepers),
+            "holdfast_flush_lag_seconds": max((keeper.flush_lag_s() for keeper in keepers), default=0.0),
+            "holdfast_unflushed_bytes": sum(waiting.byte_size for waiting in unflushed),
+            "holdfast_unsynced_commits": sum(keeper.journal.appended - keeper.journal.synced for keeper in keepers),
+            "holdfast_held_replies": sum(keeper.gate.waiting for keeper in keepers),
+        }
+        found.extend((name, {}, float(value)) for name, value in gauges.items())
+        found.append(("holdfast_journal_sync_mean_seconds", {}, self.parts.group_commit.meter.mean_s))
+        for kind, count in self.store.counts.operations.items():
+            found.append(("holdfast_bucket_operations_total", {"kind": str(kind)}, float(count)))
+        return found
 
     async def close(self) -> None:
         """Free what activations shared; all of them have ended."""

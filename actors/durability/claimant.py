@@ -39,7 +39,8 @@ BACKOFF_S = 0.2
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """An ownership that may serve. `confirmed_at`: first send of the TAKE or OPEN (rule 7a). `carried`: the journal on
-    this disk was the open epoch's, and what it held above the log went along."""
+    this disk was the open epoch's, and what it held above the log went along. `unclosed`: machine of the predecessor
+    that had not closed its epoch when we listed."""
 
     recovered: Recovered
     image: PageImage
@@ -48,6 +49,7 @@ class Claimed:
     gen: int
     confirmed_at: float
     carried: bool = False
+    unclosed: str | None = None
 
 
 class _Again(Exception):
@@ -76,7 +78,7 @@ class Claimant:
 
     async def _attempt(self) -> Claimed:
         file = await check_file(self._parts, self._log.address)
-        recovered = await recover(self._log, await self._log.listing())
+        recovered = await recover(self._log, await self._log.listing(trusts_hint=not self._rules.distrusts_hint))
         if file is None:
             if recovered.state.last_slot:
                 raise NotInActorMode(f"actor {self._log.address}: its log exists, its database.sqlite is missing")
@@ -93,9 +95,12 @@ class Claimant:
             single_machine=self._parts.settings.ownership == "single_machine",
             rules=self._rules.claim,
         )
+        before = recovered.state.open
         if isinstance(decision, Take):
-            return await self._take(recovered, decision)
-        return await self._claim_and_wait(recovered, decision)
+            claimed = await self._take(recovered, decision)
+        else:
+            claimed = await self._claim_and_wait(recovered, decision)
+        return replace(claimed, unclosed=before.machine_id if before and not before.closed else None)
 
     # ---- rule 22
 

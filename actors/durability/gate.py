@@ -32,6 +32,7 @@ class Waiter:
     release: Callable[[], None]
     drop: Callable[[HoldfastError], None]
     checked: bool = False  # only the mutant of finding 15 sets it
+    held: bool = False
 
 
 class OutputGate:
@@ -44,6 +45,7 @@ class OutputGate:
         fresh: Callable[[], bool],
         want_confirmation: Callable[[], None],
         local_allowed: Callable[[], bool],
+        on_held: Callable[[float], None] = lambda since: None,
         age_before_sync: bool = False,
     ) -> None:
         self.local = base
@@ -52,6 +54,7 @@ class OutputGate:
         self._fresh = fresh
         self._want_confirmation = want_confirmation
         self._local_allowed = local_allowed
+        self._on_held = on_held
         self._age_before_sync = age_before_sync  # mutant, finding 15
         self._for_local: deque[Waiter] = deque()
         self._for_remote: deque[Waiter] = deque()
@@ -85,6 +88,7 @@ class OutputGate:
         elif self.waiting >= WAITERS_MAX:
             waiter.drop(HoldfastError(f"{self.waiting} replies are waiting"))
         elif not self._is_durable(waiter):
+            waiter.held = True
             waiter.checked = self._age_before_sync and self._fresh()
             self._queue(self._for_remote if waiter.level is Durability.R2 else self._for_local, waiter)
         else:
@@ -165,8 +169,11 @@ class OutputGate:
     def _pass(self, waiter: Waiter) -> None:
         # What its own segment put into the log stays there, whoever owns the actor by now (rule 7c).
         if self._fresh() or waiter.checked or (waiter.wrote and waiter.commit <= self.remote):
+            if waiter.held:
+                self._on_held(waiter.since)
             waiter.release()
         else:
+            waiter.held = True
             self._for_confirmation.append(waiter)
             self._want_confirmation()
 

@@ -73,6 +73,7 @@ class Keeper:
             fresh=self.ownership.fresh,
             want_confirmation=self._look,
             local_allowed=lambda: not self.local_held(),
+            on_held=lambda since: parts.counters.gate_wait.observe(max(0.0, parts.clock.now() - since)),
             age_before_sync=not parts.rules.checks_age_after_sync,
         )
         self.confirmer = Confirmer(
@@ -133,6 +134,7 @@ class Keeper:
     def commit(self, pages: CommitPages) -> int:
         """Take in what SQLite has just committed; its number."""
         self.committed += 1
+        self._parts.counters.commits += 1
         self.page_count = pages.page_count
         commit = Commit(self.committed, pages, self._parts.clock.now())
         self.journal.append(commit)
@@ -225,6 +227,7 @@ class Keeper:
 
     def _on_sync_failed(self, error: OSError) -> None:
         """The disk is full or broken: from here until it is empty the journal is skipped, the bucket has to do."""
+        self._parts.counters.journal_failures += 1
         logger.error("journal failed", extra={"address": str(self._log.address), "error": str(error)})
         self.flusher.request(self.committed)
 
@@ -241,23 +244,30 @@ class Keeper:
             self._spawn(self.snapshotter.write(image, state, epoch=self.ownership.epoch))
 
     def _on_flushed(self, flushed: Flushed) -> None:
+        counters = self._parts.counters
+        counters.flushes += 1
+        counters.flushed_bytes += flushed.byte_size
         image = self.snapshotter.after_flush(flushed.byte_size)
         if image is not None:
             self._spawn(self._snapshot(image, self.ownership.state))
 
     async def _snapshot(self, image: PageImage, state: LogState) -> None:
+        written = self.snapshotter.written
         await self.snapshotter.write(image, state, epoch=self.ownership.epoch)
+        self._parts.counters.snapshots += self.snapshotter.written - written
         now = self._parts.clock.now()
         if now - self._collected_at >= self._parts.settings.collect_interval_s:
             self._collected_at = now
             try:
-                await collect(self._log, retention_s=self._parts.settings.retention_s)
+                collected = await collect(self._log, retention_s=self._parts.settings.retention_s)
+                self._parts.counters.collected_slots += collected.slots
             except HoldfastError as error:
                 logger.warning("collection failed", extra={"address": str(self._log.address), "error": str(error)})
 
     def _on_fenced(self) -> None:
         if not self._ending:
             self._ending = True
+            self._parts.counters.fences += 1
             self._spawn(self._end_fenced())
 
     async def _end_fenced(self) -> None:
@@ -276,6 +286,7 @@ class Keeper:
             except HoldfastError as error:
                 logger.warning("hand-over waits", extra={"address": str(self._log.address), "error": str(error)})
                 await self._parts.clock.sleep(LOOK_AGAIN_S)
+        self._parts.counters.handovers += handed
         self.gate.fail_all(moved)
         journal_done = handed or not self.flusher.commits
         await self._close(moved, journal_done=journal_done, settle=not journal_done)

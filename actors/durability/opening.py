@@ -39,6 +39,7 @@ async def open_ownership(parts: Parts, address: Address, template: PageImage) ->
         log = ActorLog(parts.store, parts.env, address, parts.clock, parts.rng)
         claimed = await Claimant(parts, log, contents, template).claim()
         await _settle_foreign(parts, log, contents, claimed)
+        _count(parts, claimed)
         return Opened(log, lock, claimed)
     except BaseException:
         lock.release()
@@ -51,3 +52,11 @@ async def _settle_foreign(parts: Parts, log: ActorLog, contents: JournalContents
         return
     if decide_journal(claimed.recovered.state, contents.view, parts.rules.claim) is JournalFate.ORPHAN:
         await keep_orphan(parts, log, contents)
+
+
+def _count(parts: Parts, claimed: Claimed) -> None:
+    """A recovery found an epoch that had not closed; a takeover found it on another machine."""
+    counters = parts.counters
+    counters.activations += 1
+    counters.recoveries += claimed.unclosed is not None
+    counters.takeovers += claimed.unclosed not in (None, parts.disk.machine_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from actors.durability.counters import Counters
 from actors.durability.disk import Disk
 from actors.durability.group_commit import GroupCommit
 from actors.durability.offload import Offload, in_thread
@@ -28,6 +29,7 @@ class Parts:
     offload: Offload = in_thread
     rules: Rules = field(default_factory=Rules)
     host: str = ""
+    counters: Counters = field(default_factory=Counters)
 
     def new_id(self) -> str:
         """128 random bits in hex: claim-ids and put-ids."""
