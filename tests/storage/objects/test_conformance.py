@@ -8,6 +8,7 @@ import hashlib
 import random
 import string
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import httpx
@@ -19,7 +20,7 @@ from storage.errors import InvalidRequest, ObjectNotFound, PreconditionFailed
 from storage.objects.port import ObjectInfo
 from storage.objects.settings import MIB
 from tests.storage.objects.conftest import MISSING, SERVERS
-from tests.storage.objects.stores import Case
+from tests.storage.objects.stores import SMALL_PARTS, Case
 
 WEIRD_PARTS = [
     "with space",
@@ -309,6 +310,33 @@ async def test_a_stream_is_stored_whole_and_read_in_chunks(case: Case, size: int
             found += chunk
     assert found == body
     assert (await case.store.get(case.key("big"))).body == body
+
+
+@pytest.mark.parametrize("case", [pytest.param("local"), *SERVERS], indirect=True)
+async def test_large_objects_pass_through_little_memory(case: Case) -> None:
+    size = 48 * MIB
+    bound = 8 * MIB + 4 * SMALL_PARTS  # what is held before an upload goes multipart, and parts on their way
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for n in range(size // MIB):
+            yield bytes([n]) * MIB
+
+    tracemalloc.start()
+    try:
+        await case.store.put_stream(case.key("big"), chunks())
+        uploaded = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        read = 0
+        async with case.store.open(case.key("big")) as stream:
+            async for chunk in stream.chunks:
+                assert chunk[0] == read // MIB
+                read += len(chunk)
+        downloaded = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read == size
+    assert uploaded < (bound if case.name != "endpoint" else 100 * MIB)
+    assert downloaded < 16 * MIB
 
 
 @pytest.mark.parametrize("size", [1 * MIB, 9 * MIB])
