@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
+from storage.errors import UnsupportedVersion
+
 
 class Kind(StrEnum):
     """Record kinds; `OPENED` ones prove that their epoch served, `LIFE` ones begin or end a life of the log."""
@@ -52,8 +54,8 @@ class Record:
 class OpenEpoch:
     """E of the protocol: the last epoch that may have served. `closed`: a RELEASE or HANDOVER of it follows.
 
-    `released`: it was a RELEASE, so nothing of the epoch is missing. A HANDOVER that the machine's agent wrote lacks what
-    was only in the memory of a process that died.
+    `released`: it was a RELEASE, so nothing of the epoch is missing. A HANDOVER that the machine's agent wrote lacks
+    what was only in the memory of a process that died.
     """
 
     epoch: int
@@ -81,7 +83,9 @@ CUTS_MAX = 16
 class LogState:
     """Fold of slots 1..last_slot. `life` is the last IMPORT or CLOSE, `gen` its generation.
 
-    `claimed` is the highest epoch of a CLAIM that lies behind the last opened record: somebody may be waiting.
+    `claimed` is the highest epoch of a CLAIM that lies behind the last opened record: somebody may be waiting. Only the
+    last `CUTS_MAX` cuts are kept; `forgotten` is the epoch of the newest one that is not: of epochs below it nobody
+    knows any more what was lost.
     """
 
     last_slot: int = 0
@@ -92,6 +96,7 @@ class LogState:
     gen: int = 0
     claimed: int = 0
     cuts: tuple[Cut, ...] = ()
+    forgotten: int = 0
 
     def advance(self, record: Record) -> LogState:
         """State after one more slot."""
@@ -102,10 +107,11 @@ class LogState:
             last_commit=max(self.last_commit, record.commits[1]) if record.commits else self.last_commit,
         )
         if record.kind in LIFE:
-            return replace(state, life=record.kind, gen=record.gen, open=None, claimed=0)
+            ended = state._cut_off(self.open, record.epoch, self.last_commit)
+            return replace(ended, life=record.kind, gen=record.gen, open=None, claimed=0)
         if record.kind in OPENED:
             opened = OpenEpoch(record.epoch, record.claim_id, record.machine_id, record.ttl_s)
-            return replace(state, open=opened, claimed=0, cuts=self._cuts_with(record))
+            return replace(state._cut_off(self.open, record.epoch, record.base), open=opened, claimed=0)
         if record.kind is Kind.CLAIM:
             return replace(state, claimed=max(self.claimed, record.epoch))
         if self.open and self.open.epoch == record.epoch:
@@ -123,11 +129,13 @@ class LogState:
         """Whether a commit acknowledged in `epoch` was cut off by a later owner (rule 12)."""
         return any(cut.epoch > epoch and commit > cut.base for cut in self.cuts)
 
-    def _cuts_with(self, record: Record) -> tuple[Cut, ...]:
-        before = self.open
-        if before is None or before.released or before.epoch == record.epoch:
-            return self.cuts
-        return (*self.cuts, Cut(record.epoch, record.base, before.claim_id))[-CUTS_MAX:]
+    def _cut_off(self, before: OpenEpoch | None, epoch: int, base: int) -> LogState:
+        """Epoch `epoch` goes on from commit `base`, whatever `before` had above it."""
+        if before is None or before.released or before.epoch == epoch:
+            return self
+        cuts = (*self.cuts, Cut(epoch, base, before.claim_id))
+        forgotten = cuts[-CUTS_MAX - 1].epoch if len(cuts) > CUTS_MAX else self.forgotten
+        return replace(self, cuts=cuts[-CUTS_MAX:], forgotten=forgotten)
 
 
 def state_text(state: LogState) -> str:
@@ -170,7 +178,10 @@ def record_metadata(record: Record) -> dict[str, str]:
 
 
 def record_from_metadata(metadata: Mapping[str, str]) -> Record:
-    """The record, or `InvalidMetadata` saying what is missing, wrong or newer than this version."""
+    """The record, or `InvalidMetadata` saying what is missing or wrong. Raises UnsupportedVersion for a newer one."""
+    written = metadata.get(METADATA_PREFIX + "format", "")
+    if written.isdecimal() and int(written) > FORMAT_VERSION:
+        raise UnsupportedVersion(f"record format {written}, this version reads {FORMAT_VERSION}")
     try:
         fields = {key: metadata[METADATA_PREFIX + key] for key in _FIELDS}
     except KeyError as error:
