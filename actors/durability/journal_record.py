@@ -70,6 +70,8 @@ def decode_records(data: bytes) -> Iterator[JournalRecord]:
         payload = data[offset + _PRELUDE.size : offset + _PRELUDE.size + length]
         if magic != MAGIC or len(payload) != length or fastcrc.crc64.go_iso(payload) != checksum:
             return
+        if version < VERSION:
+            return  # nothing was ever written so
         if version > VERSION:
             raise UnsupportedVersion(f"journal record of version {version}, this program reads up to {VERSION}")
         record = _decode_payload(payload)

@@ -146,6 +146,8 @@ def decide_journal(state: LogState, journal: JournalView | None, rules: ClaimRul
     if holds_open_journal(state, journal, rules):
         return JournalFate.COVERED if journal.last_commit <= state.last_commit else JournalFate.HAND_OVER
     bases = [cut.base for cut in state.cuts if cut.claim_id == journal.claim_id]
+    if not bases and journal.epoch < state.forgotten:
+        return JournalFate.ORPHAN  # nobody knows any more where its epoch was cut off: keep it
     reached = bases[0] if bases else state.last_commit
     return JournalFate.COVERED if journal.last_commit <= reached else JournalFate.ORPHAN
 

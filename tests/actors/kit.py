@@ -23,6 +23,7 @@ from tests.actors.virtual_time import VirtualClock, virtual
 __all__ = [
     "ADDRESS",
     "ENV",
+    "PAGE_SIZE",
     "Actor",
     "Ask",
     "FakeDisk",

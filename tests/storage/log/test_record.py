@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from storage.errors import UnsupportedVersion
 from storage.log.record import (
+    CUTS_MAX,
     InvalidMetadata,
     Kind,
     LogState,
@@ -76,6 +80,78 @@ def test_metadata_that_no_record_writes_is_refused() -> None:
         with pytest.raises(InvalidMetadata):
             record_from_metadata({name: text for name, text in metadata.items() if name != key})
     with pytest.raises(InvalidMetadata):
-        record_from_metadata({**metadata, "holdfast-format": "2"})
+        record_from_metadata({**metadata, "holdfast-format": "0"})
     with pytest.raises(InvalidMetadata):
         state_from_text("{}x")
+
+
+def test_rule_12_a_takeover_that_the_state_no_longer_remembers_is_named_by_its_epoch() -> None:
+    state = state_of(a_record(Kind.TAKE, 2))
+    for epoch in range(3, 3 + CUTS_MAX):
+        state = state.advance(a_record(Kind.TAKE, epoch, base=epoch))
+    assert (len(state.cuts), state.forgotten) == (CUTS_MAX, 0)
+    state = state.advance(a_record(Kind.TAKE, 3 + CUTS_MAX, base=99))
+    assert (len(state.cuts), state.forgotten) == (CUTS_MAX, 3)
+
+
+@pytest.mark.parametrize("kind", [Kind.CLOSE, Kind.IMPORT])
+def test_rule_12_a_new_life_over_an_epoch_that_had_not_released_cuts_it_off(kind: Kind) -> None:
+    state = state_of(a_record(Kind.TAKE, 2), a_record(Kind.SEGMENT, 2, commits=(2, 5)), a_record(kind, 3))
+    assert state.lost(epoch=2, commit=6) and not state.lost(epoch=2, commit=5)
+
+
+def test_a_records_metadata_spell_every_field_out() -> None:
+    """Golden: other programs, and later versions, read these names."""
+    record = Record(Kind.SEGMENT, 7, "aa", "bb", "disk", 10.0, 3, (4, 9), 2)
+    assert record_metadata(record) == {
+        "holdfast-format": "1",
+        "holdfast-kind": "segment",
+        "holdfast-epoch": "7",
+        "holdfast-claim-id": "aa",
+        "holdfast-put-id": "bb",
+        "holdfast-machine": "disk",
+        "holdfast-ttl-s": "10.0",
+        "holdfast-gen": "3",
+        "holdfast-base": "2",
+        "holdfast-commits": "4-9",
+    }
+
+
+def test_a_record_of_a_newer_format_is_refused_by_its_version_whatever_else_it_says() -> None:
+    with pytest.raises(UnsupportedVersion, match=r"format 2.*reads 1"):
+        record_from_metadata({"holdfast-format": "2", "holdfast-kind": "merge"})
+
+
+HEX_IDS = st.text("0123456789abcdef", min_size=32, max_size=32)
+RECORDS = st.builds(
+    Record,
+    kind=st.sampled_from(Kind),
+    epoch=st.integers(1, 1 << 40),
+    claim_id=HEX_IDS,
+    put_id=HEX_IDS,
+    machine_id=HEX_IDS,
+    ttl_s=st.floats(0, 1e6),
+    gen=st.integers(0, 1 << 30),
+    commits=st.none() | st.tuples(st.integers(1, 1 << 60), st.integers(1, 1 << 60)),
+    base=st.integers(0, 1 << 60),
+)
+
+
+@given(RECORDS)
+def test_any_record_survives_its_metadata(record: Record) -> None:
+    metadata = record_metadata(record)
+    assert record_from_metadata(metadata) == record
+    assert all(text and text.isascii() and key == key.lower() for key, text in metadata.items())
+
+
+@given(st.lists(RECORDS, max_size=40))
+def test_the_state_of_any_log_survives_its_text_within_2_kb(records: list[Record]) -> None:
+    state = LogState().advance_all(records)
+    text = state_text(state)
+    assert state_from_text(text) == state and text.isascii() and len(text) <= 2048 - 200
+
+
+@given(st.lists(RECORDS, max_size=12), st.lists(RECORDS, max_size=12))
+def test_a_state_is_a_fold(first: list[Record], rest: list[Record]) -> None:
+    """So that a snapshot's state and the tail behind it say what the whole log says."""
+    assert LogState().advance_all(first).advance_all(rest) == LogState().advance_all(first + rest)
