@@ -158,6 +158,12 @@ async def test_user_never_seen_is_erased_without_being_created(gateway: Bench) -
     assert await keys(gateway) == []
 
 
+async def test_selection_left_alone_by_an_earlier_accident_is_erased_too(gateway: Bench) -> None:
+    await gateway.store.put("dev/users/alice/selected-profile.json", b'{"profileId":"aaaaaaaa"}')
+    await gateway.client.delete("/v1/users/alice")
+    assert await keys(gateway) == []
+
+
 async def test_sweep_removes_what_was_kept_long_enough_and_nothing_earlier(gateway: Bench) -> None:
     default, other = await two_profiles(gateway)
     await gateway.client.delete(f"/v1/users/alice/profiles/{other.profile}")

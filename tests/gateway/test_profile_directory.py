@@ -111,12 +111,47 @@ async def test_selection_of_another_gateway_is_seen_when_the_time_to_live_ends(
     assert (await here.resolve("alice", None)).profile == "cafe0123"
 
 
-async def test_selection_is_seen_at_once_even_while_an_older_reading_is_under_way(
-    store: YieldingStore, clock: SetClock
-) -> None:
+class HoldingStore(MemoryStore):
+    """Holds the answers of the next reading, and the next write, of the selection until told to let go."""
+
+    def __init__(self, clock: SetClock) -> None:
+        super().__init__(clock)
+        self.hold_put: asyncio.Event | None = None
+        self.hold_get: asyncio.Event | None = None
+        self.arrived = asyncio.Semaphore(0)
+
+    async def _held(self, hold: asyncio.Event | None) -> None:
+        if hold is not None:
+            self.arrived.release()
+            await hold.wait()
+
+    async def put(self, key: str, body: bytes, **conditions: object) -> ObjectInfo:
+        hold, self.hold_put = self.hold_put, None
+        await self._held(hold)
+        return await super().put(key, body, **conditions)  # type: ignore[arg-type]
+
+    async def get(self, key: str) -> StoredObject:
+        found = await super().get(key)
+        if key.endswith("selected-profile.json"):
+            hold, self.hold_get = self.hold_get, None
+            await self._held(hold)
+        return found
+
+
+async def test_selection_is_seen_at_once_even_while_an_older_reading_is_under_way(clock: SetClock) -> None:
+    store = HoldingStore(clock)
     directory = directory_over(store, clock)
     await directory.change("alice", lambda profiles: profiles.add("cafe0123", None, profiles_max=9))
-    await asyncio.gather(directory.read("alice"), directory.select("alice", "cafe0123"), directory.read("alice"))
+    hold_put = store.hold_put = asyncio.Event()
+    selecting = asyncio.create_task(directory.select("alice", "cafe0123"))
+    await store.arrived.acquire()
+    hold_get = store.hold_get = asyncio.Event()
+    reading = asyncio.create_task(directory.read("alice"))
+    await store.arrived.acquire()  # it has read the old selection, and still has to say so
+    hold_put.set()
+    await selecting
+    hold_get.set()
+    await reading
     assert (await directory.resolve("alice", None)).profile == "cafe0123"
 
 

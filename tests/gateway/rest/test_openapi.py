@@ -30,6 +30,7 @@ async def test_document_is_one_that_the_bundled_page_shows(gateway: Bench) -> No
     """Swagger UI 4 reads OpenAPI 3.0 only, which has `nullable` and no type `null`."""
     found = await document(gateway)
     assert found["openapi"] == "3.0.2"
+    assert found["components"]["schemas"]["NewProfile"]["properties"]["name"]["nullable"] is True
     assert '"null"' not in (await gateway.client.get("/openapi.json")).text
 
 
