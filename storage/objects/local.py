@@ -42,11 +42,11 @@ from storage.objects.local_reader import ObjectReader
 from storage.objects.local_writer import Labels, ObjectWriter
 from storage.objects.port import ListPage, ObjectInfo, ObjectStream, StoredObject
 from storage.objects.presign import LinkSigner, require_signer
-from storage.objects.thread_lane import ThreadLane, opened_in_thread
+from storage.objects.thread_lane import ThreadLane, opened_in_thread, submitted
 
 THREADS_MAX = 8
 INLINE_BYTES_MAX = 256 << 10  # bodies read (and hashed, 0.4 ms) on the event loop
-INLINE_ENTRIES_MAX = 64  # folder entries listed on the event loop (1.5 ms)
+INLINE_ENTRIES_MAX = 32  # folder entries listed on the event loop (1 ms)
 STREAM_CHUNK_BYTES_MAX = 64 << 20
 
 T = TypeVar("T")
@@ -164,7 +164,7 @@ class LocalStore:
             lane.close()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.wrap_future(submitted(self._threads, work))
 
 
 async def _chunks(lane: ThreadLane, file: BinaryIO, info: ObjectInfo, chunk_bytes: int) -> AsyncIterator[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from contextlib import suppress
 from types import TracebackType
 
 from storage.objects.checksum import new_md5
@@ -72,7 +73,8 @@ class Draft:
             return
         try:
             if not self._named:
-                os.unlink(self._path)
+                with suppress(FileNotFoundError):  # the folder of drafts was emptied by hand
+                    os.unlink(self._path)
         finally:
             os.close(self._descriptor)
             self._descriptor = -1

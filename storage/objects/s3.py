@@ -41,7 +41,7 @@ from storage.objects.presign import check_expires
 from storage.objects.s3_errors import translate
 from storage.objects.s3_multipart import MultipartCopy, MultipartUpload
 from storage.objects.settings import S3Settings
-from storage.objects.thread_lane import ThreadLane, opened_in_thread
+from storage.objects.thread_lane import ThreadLane, opened_in_thread, submitted
 
 CHUNK_BYTES_MAX = 64 << 20
 
@@ -237,7 +237,7 @@ class S3Store:
         try:
             if opens:
                 return await opened_in_thread(self._threads, work)  # type: ignore[arg-type, return-value]
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.wrap_future(submitted(self._threads, work))
         except (BotoCoreError, ClientError) as error:
             raise translate(error, doing, conditional=conditional) from error
         except (HTTPError, OSError) as error:

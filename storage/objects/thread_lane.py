@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from storage.errors import Unavailable
+
 T = TypeVar("T")
 
 
@@ -31,7 +33,7 @@ class ThreadLane:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run one piece in a thread. The one before must have been awaited."""
-        future = self._threads.submit(work)
+        future = submitted(self._threads, work)
         self._last = future  # type: ignore[assignment]  # only its end matters here
         return await asyncio.wrap_future(future)
 
@@ -43,9 +45,17 @@ class ThreadLane:
             self._last.add_done_callback(lambda _: self._closable.close())
 
 
+def submitted(threads: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:
+    """Hand `work` to the pool, or Unavailable when its store has been closed: then the work surely was not done."""
+    try:
+        return threads.submit(work)
+    except RuntimeError as error:
+        raise Unavailable(f"the object store is closed: {error}") from error
+
+
 async def opened_in_thread(threads: ThreadPoolExecutor, work: Callable[[], tuple[C, T]]) -> tuple[C, T]:
     """Run `work`, which opens something; it is closed again when the caller has gone meanwhile."""
-    future = threads.submit(work)
+    future = submitted(threads, work)
     try:
         return await asyncio.wrap_future(future)
     except asyncio.CancelledError:

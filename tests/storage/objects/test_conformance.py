@@ -140,6 +140,34 @@ async def test_two_conditions_or_malformed_ones_are_refused(case: Case) -> None:
         await case.store.put(case.key("a"), b"x", if_match='"quoted"')
 
 
+async def test_readers_beside_writers_see_whole_objects(case: Case) -> None:
+    key = case.key("busy")
+    await case.store.put(key, b"0" * 4000, metadata={"n": "0"})
+    writing = True
+
+    async def write(digit: int) -> None:
+        for _ in range(15):
+            await case.store.put(key, b"%d" % digit * 4000, metadata={"n": str(digit)})
+
+    async def read() -> None:
+        while writing:
+            found = await case.store.get(key)
+            assert found.body == found.info.metadata["n"].encode() * 4000
+            async with case.store.open(key) as stream:
+                body = b"".join([chunk async for chunk in stream.chunks])
+                assert body == stream.info.metadata["n"].encode() * 4000
+            head = await case.store.head(key)
+            assert head.etag == _md5(head.metadata["n"].encode() * 4000)
+            (listed,) = (await case.page("busy")).objects
+            assert listed.etag in {_md5(b"%d" % digit * 4000) for digit in range(4)}
+            await asyncio.sleep(0)
+
+    readers = [asyncio.create_task(read()) for _ in range(3)]
+    await asyncio.gather(*(write(digit) for digit in range(1, 4)))
+    writing = False
+    await asyncio.gather(*readers)
+
+
 async def test_of_many_creators_exactly_one_wins(case: Case) -> None:
     key = case.key("race")
     ends = await asyncio.gather(

@@ -318,6 +318,13 @@ async def test_a_full_disk_leaves_the_old_object(
     await store.close()
 
 
+async def test_a_closed_store_is_unavailable(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path, SystemClock())
+    await store.close()
+    with pytest.raises(Unavailable, match="closed"):
+        await store.put("dev/a", b"x", if_none_match="*")
+
+
 async def test_a_read_only_directory_is_refused_in_words(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     await store.put("dev/a", b"x")
     fault = _Fault(1, errno.EROFS)

@@ -6,6 +6,7 @@ import base64
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import boto3
 import pytest
@@ -21,7 +22,7 @@ from storage.errors import (
     Unavailable,
 )
 from storage.objects.checksum import md5_hex
-from storage.objects.s3 import S3Store
+from storage.objects.s3 import S3Store, _info
 from storage.objects.settings import MIB, S3Settings
 from tests.servers import S3Server, free_ports
 from tests.storage.objects.stores import SMALL_PARTS, QuickClock
@@ -261,6 +262,11 @@ async def test_folder_markers_of_other_tools_are_not_listed(bench: Bench) -> Non
     assert [info.key for info in (await bench.store.list("marked/")).objects] == ["marked/a"]
     page = await bench.store.list("marked/", limit=1)
     assert (page.objects, page.next_start_after) == ((), "marked/")
+
+
+def test_metadata_keys_are_lower_case_whatever_the_server_sends() -> None:
+    head = {"ContentLength": 1, "LastModified": datetime.now(UTC), "ETag": '"x"', "Metadata": {"Holdfast-Put-Id": "P"}}
+    assert dict(_info("a", head).metadata) == {"holdfast-put-id": "P"}
 
 
 async def test_a_stale_pooled_connection_is_no_error_for_reads(bench: Bench) -> None:
