@@ -18,7 +18,7 @@ from actors.errors import ActivationEnded, ActorError, HostFull, Overloaded
 from actors.hosting.backoff import FailureBackoff
 from actors.hosting.eviction import Occupant, plan_idle_eviction, plan_room
 from actors.hosting.inbox import OVERLOADED_RETRY_AFTER_S, Inbox
-from actors.hosting.live import LiveActivation
+from actors.hosting.live import Interruptible, LiveActivation
 from actors.hosting.resident import Resident, Stage
 from actors.hosting.scheduler import Scheduler
 from actors.hosting.settings import HostSettings
@@ -95,6 +95,18 @@ class Catalog:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def is_inhabited(self) -> bool:
+        """Somebody lives here, comes or leaves."""
+        return bool(self._residents)
+
+    def interrupt(self, address: Address) -> None:
+        """From any thread: end the statement that runs for `address`, if its activation can do that."""
+        resident = self._residents.get(address)
+        activation = None if resident is None else resident.activation
+        if isinstance(activation, Interruptible):
+            activation.interrupt()
 
     def status(self) -> dict[str, int]:
         """Numbers for status answers and metrics."""

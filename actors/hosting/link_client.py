@@ -16,7 +16,7 @@ from actors.call import Op, Reply
 from actors.errors import Overloaded
 from actors.hosting.body_stream import BodyStream
 from actors.hosting.endpoint import Endpoint
-from actors.hosting.errors import LinkLost, LinkRefused, MalformedFrame
+from actors.hosting.errors import LinkLost, LinkRefused, MalformedFrame, NobodyListens
 from actors.hosting.flow import as_chunks
 from actors.hosting.frame import (
     BODY,
@@ -87,7 +87,7 @@ class HostLink(asyncio.Protocol):
         local_machine: str | None = None,
     ) -> HostLink:  # fmt: skip
         """A ready link: over the Unix socket when the host is on this machine, else over TCP. Raises LinkLost (nothing
-        ran), LinkRefused, UnsupportedVersion."""
+        ran; NobodyListens: that life is over), LinkRefused, UnsupportedVersion."""
         link = cls(endpoint, ClientHandshake(secret, nonce), reply_timeout_s=reply_timeout_s,
                    ping_after_s=ping_after_s, ping_timeout_s=ping_timeout_s)  # fmt: skip
         loop = asyncio.get_running_loop()
@@ -100,6 +100,8 @@ class HostLink(asyncio.Protocol):
                 else:
                     raise LinkLost(f"no way to {endpoint} from here", may_have_run=False)
                 await link._ready
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            raise NobodyListens(f"nobody listens at {endpoint}") from error
         except (OSError, TimeoutError) as error:
             link.abort()
             raise LinkLost(

@@ -12,7 +12,8 @@ PlacementMode = Literal["dedicated", "shared"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSettings:
-    """One host's bounds. `memory_bytes_max` is what all its activations together may hold."""
+    """One host's bounds. `memory_bytes_max` is what all its activations together may hold; a dedicated host ends itself
+    `retire_after_s` after its activation was evicted."""
 
     inbox_calls_max: int = 1024
     inbox_bytes_max: int = 64 << 20
@@ -23,6 +24,7 @@ class HostSettings:
     memory_bytes_max: int = 2 << 30
     activation_bytes_estimate: int = 270 << 10
     idle_evict_s: float = 900.0
+    retire_after_s: float = 60.0
     sweep_interval_s: float = 5.0
     release_timeout_s: float = 60.0
     drain_timeout_s: float = 120.0
