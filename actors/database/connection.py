@@ -15,6 +15,7 @@ import msgspec
 
 from actors.database.deadline import STEPS, Deadline
 from actors.database.guard import Guard, harden, limit
+from actors.database.plan import may_fail_partly
 from actors.database.reserved import Entry, check_schema, system_entries
 from actors.database.system import SYSTEM_PREPARE, SystemSql
 from actors.database.vfs import ImageFile, connect
@@ -24,16 +25,22 @@ from actors.settings import DatabaseSettings
 T = TypeVar("T")
 
 STATEMENTS_CACHED = 32
+_FAIL_SQL = "SELECT sql FROM sqlite_schema WHERE instr(lower(sql), 'fail')"
+_FILLERS = tuple([f"SELECT {number}" for number in range(STATEMENTS_CACHED)])
 # What a connection takes besides what SQLite reports of itself (measured over many open databases).
 CONNECTION_BYTES = 72 << 10
 _STATUS_KINDS = (apsw.SQLITE_DBSTATUS_CACHE_USED, apsw.SQLITE_DBSTATUS_SCHEMA_USED, apsw.SQLITE_DBSTATUS_STMT_USED)
 
 
 class Schema(msgspec.Struct, frozen=True):
-    """SQLite's counter of schema changes, and the system's entries: what user SQL must leave alone."""
+    """SQLite's counter of schema changes, and the system's entries: what user SQL must leave alone.
+
+    `partial`: some definition says FAIL, so a failing statement may keep what it did so far.
+    """
 
     version: int
     system_entries: tuple[Entry, ...]
+    partial: bool
 
 
 class GuardedConnection:
@@ -81,11 +88,19 @@ class GuardedConnection:
         if version == self.schema.version:
             return None
         check_schema(self._query, self.schema.system_entries)
-        return Schema(version, self.schema.system_entries)
+        return Schema(version, self.schema.system_entries, self._may_fail_partly())
 
     def read_schema(self) -> Schema:
         """The schema as the open transaction sees it. To be read before the commit: after it nothing may fail."""
-        return Schema(self._read_schema_version(), system_entries(self._query))
+        return Schema(self._read_schema_version(), system_entries(self._query), self._may_fail_partly())
+
+    def _may_fail_partly(self) -> bool:
+        return any(may_fail_partly(str(row[0])) for row in self._query(_FAIL_SQL))
+
+    def forget_statements(self) -> None:
+        """Push every statement out of APSW's cache: one prepared before a schema change has stale column names."""
+        for text in _FILLERS:
+            self._query(text)
 
     def bytes_used(self) -> int:
         """Bytes of memory besides the image."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
+import msgspec
+
 from actors.database.connection import GuardedConnection
 from actors.database.deadline import Deadline
 from actors.database.failure import Failures, Place, explain_parameters
@@ -89,10 +91,12 @@ class Database:
             schema = self._connection.read_schema()
             self._connection.commit()
         except BaseException as error:
+            self._schema_touched = True
             self._undo()
             self._fail(error, Place())
-        self._connection.schema = schema
-        self._plans.clear()
+        if self._connection.schema != schema:
+            self._connection.schema = schema
+            self._forget_plans()
         return answer
 
     def take_commit(self) -> CommitPages | None:
@@ -139,10 +143,13 @@ class Database:
             self._connection.apsw.set_last_insert_rowid(0)
             self._inserted = False
         self._deadline.begin_alone(budget_s)
+        pending = self._file.pending
         try:
             result = self._run(plan, statement.sql, statement.params, 0)
         except BaseException as error:
             self._roll_back()
+            if self._file.pending is not pending:
+                self._broken = "a statement failed and was kept in part"
             self._fail(error, Place(statement, statement.sql, plan.names))
         return BatchResult([result], self._file.pending is None)
 
@@ -152,7 +159,8 @@ class Database:
         rows = self._rows.read(sql, params, plan.columns)
         if not plan.changes:
             if plan.touches_schema:
-                self._plans.clear()
+                self._schema_touched = True
+                self._forget_plans()
             return StatementResult(plan.columns, rows, 0, None)
         connection = self._connection.apsw
         rowid = connection.last_insert_rowid()
@@ -171,6 +179,7 @@ class Database:
         connection.apsw.set_last_insert_rowid(0)
         self._inserted = True
         self._at = Place()
+        self._schema_touched = False
         self._deadline.begin_batch(budget_s)
         try:
             connection.begin()
@@ -221,6 +230,8 @@ class Database:
 
     def _plan(self, sql: str, *, kept: bool = True) -> Plan:
         plan = self._planner.plan(sql, cached=kept)
+        if plan.alone and plan.changes and self._connection.schema.partial:
+            plan = msgspec.structs.replace(plan, alone=False)
         if kept:
             if len(self._plans) >= PLANS_MAX:
                 del self._plans[next(iter(self._plans))]
@@ -235,6 +246,7 @@ class Database:
         self._failures = Failures(self._connection.guard, self._deadline, self._settings)
         self._plans: dict[str, Plan] = {}
         self._inserted = False
+        self._schema_touched = False
         self._at = Place()
 
     def _disconnect(self) -> None:
@@ -242,9 +254,14 @@ class Database:
         self._connection.close()
 
     def _undo(self) -> None:
-        """Roll back, and forget what was learned of a schema that may not stand."""
-        self._plans.clear()
+        """Roll back, and forget what was learned of a schema that does not stand."""
         self._roll_back()
+        if self._schema_touched and self._broken is None:
+            self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        self._plans.clear()
+        self._connection.forget_statements()
 
     def _roll_back(self) -> None:
         self._rows.abandon()

@@ -17,9 +17,15 @@ import msgspec
 from actors.errors import NotAuthorized
 
 _FIRST_WORD = re.compile(r"(?:[\s;]|--[^\n]*\n|/\*.*?\*/)*([A-Za-z]*)", re.DOTALL)
+_FAIL = re.compile(r"\bfail\b", re.IGNORECASE)
 _CHANGES = frozenset({"insert", "replace", "update", "delete", "with"})
 _BLANK = " \t\r\n\f;"
 _NOTHING_BOUND = apsw._null_bindings  # type: ignore[attr-defined]
+
+
+def may_fail_partly(sql: str) -> bool:
+    """Whether a text may hold `OR FAIL`, `ON CONFLICT FAIL` or `RAISE(FAIL, …)`: what ran before the error is kept."""
+    return _FAIL.search(sql) is not None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -91,7 +97,8 @@ class Planner:
             names=cursor.bindings_names,
             readonly=readonly,
             changes=changes,
-            alone=not empty and (readonly or word == "pragma" or (changes and not columns)),
+            alone=not empty
+            and (readonly or word == "pragma" or (changes and not columns and not may_fail_partly(sql))),
         )
         return False
 

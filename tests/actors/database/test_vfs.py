@@ -39,7 +39,7 @@ def test_an_image_rebuilt_from_the_commits_equals_the_live_one(
     database = a_database(TABLE, INDEX, page_size=page_size)
     follower = Follower(database)
     for sql, first, second in steps:
-        params = None if first is None else [first, second]
+        params: list[object] | None = None if first is None else [first, second]
         if sql.startswith("INSERT INTO t(a, b)"):
             params = [bytes(first), f"{second}" * 7]
         try:
