@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
 from storage.errors import InvalidRequest
@@ -19,8 +18,11 @@ class BackoffPolicy:
         if not 0 < self.first_s <= self.longest_s:
             raise InvalidRequest(f"backoff from {self.first_s} to {self.longest_s} s, expected 0 < first <= longest")
 
-    def wait_s(self, failures: int, rng: random.Random, *, asked_s: float | None = None) -> float:
-        """Seconds to wait after the `failures`-th failure in a row (1, 2, …); `asked_s` is the store's Retry-After."""
+    def wait_s(self, failures: int, chance: float, *, asked_s: float | None = None) -> float:
+        """Seconds to wait after the `failures`-th failure in a row (1, 2, …).
+
+        `chance` is a random number from 0 to 1, `asked_s` the store's Retry-After.
+        """
         exponent = min(failures - 1, 32)
         longest = min(self.longest_s, self.first_s * 2.0**exponent)
-        return max(longest * rng.uniform(0.5, 1.0), min(asked_s or 0.0, self.longest_s))
+        return max(longest * (0.5 + chance / 2), min(asked_s or 0.0, self.longest_s))

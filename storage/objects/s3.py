@@ -229,7 +229,7 @@ class S3Store:
                 failures += 1
                 if failures >= self._settings.attempts_max:
                     raise
-                wait_s = self._backoff.wait_s(failures, self._rng, asked_s=error.retry_after_s)
+                wait_s = self._backoff.wait_s(failures, self._rng.random(), asked_s=error.retry_after_s)
             await self._clock.sleep(wait_s)
 
     async def _once(self, doing: str, work: Callable[[], T], *, conditional: bool, opens: bool = False) -> T:

@@ -106,7 +106,7 @@ async def put_settled(
             failures += 1
             if attempts_max is not None and failures >= attempts_max:
                 raise _unsettled(error, key, failures, unknown) from error
-            wait_s = backoff.wait_s(failures, rng, asked_s=error.retry_after_s)
+            wait_s = backoff.wait_s(failures, rng.random(), asked_s=error.retry_after_s)
         except HoldfastError as error:
             if unknown:
                 raise _unsettled(error, key, failures + 1, unknown) from error

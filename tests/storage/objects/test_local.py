@@ -30,6 +30,8 @@ from storage.errors import (
 from storage.objects import local_reader
 from storage.objects.checksum import md5_hex
 from storage.objects.local import LocalStore
+from storage.objects.local_sidecar import Sidecar
+from storage.objects.local_writer import Labels
 from storage.objects.memory import MemoryStore
 from storage.objects.port import ObjectStore
 from storage.objects.settings import MIB
@@ -151,6 +153,49 @@ async def test_writes_of_one_size_and_time_are_told_apart(tmp_path: Path) -> Non
         await store.put("dev/a", b"%d" % n, metadata={"n": str(n)})
         assert dict((await store.head("dev/a")).metadata) == {"n": str(n)}
         assert (await store.head("dev/a")).etag == md5_hex(b"%d" % n)
+    await store.close()
+
+
+@pytest.mark.parametrize("times", ["all alike", "first two alike", "all different"])
+@pytest.mark.parametrize("reading", ["get", "open", "head", "list"])
+async def test_writes_between_body_and_sidecar_make_the_reader_look_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: str, reading: str
+) -> None:
+    """The body is opened, two writers replace it, and only then its sidecar is read: it knows nothing of that body."""
+
+    class SetClock(SystemClock):
+        time = 1_700_000_000.0
+
+        def wall(self) -> float:
+            return self.time
+
+    clock = SetClock()
+    store = LocalStore(tmp_path, clock)
+    await store.put("dev/a", b"A", metadata={"of": "A"})
+    read_sidecar = local_reader.read_sidecar
+
+    def late(path: str) -> Sidecar:
+        monkeypatch.setattr(local_reader, "read_sidecar", read_sidecar)
+        for name in ("B", "C"):
+            if times == "all different" or (times == "first two alike" and name == "C"):
+                clock.time += 1.0
+            store._writer.put("dev/a", name.encode(), Labels({"of": name}))
+        return read_sidecar(path)
+
+    monkeypatch.setattr(local_reader, "read_sidecar", late)
+    if reading == "get":
+        found = await store.get("dev/a")
+        assert (found.body, found.info.metadata["of"]) in [(b"B", "B"), (b"C", "C")]
+    elif reading == "open":
+        async with store.open("dev/a") as stream:
+            body = b"".join([chunk async for chunk in stream.chunks])
+            assert (body, stream.info.metadata["of"]) in [(b"B", "B"), (b"C", "C")]
+    elif reading == "head":
+        head = await store.head("dev/a")
+        assert (head.etag, head.metadata["of"]) in [(md5_hex(b"B"), "B"), (md5_hex(b"C"), "C")]
+    else:
+        (listed,) = (await store.list("dev/")).objects
+        assert listed.etag in (md5_hex(b"B"), md5_hex(b"C"))
     await store.close()
 
 
