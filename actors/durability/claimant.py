@@ -79,9 +79,11 @@ class Claimant:
     async def _attempt(self) -> Claimed:
         file = await check_file(self._parts, self._log.address)
         recovered = await recover(self._log, await self._log.listing(trusts_hint=not self._rules.distrusts_hint))
-        if file is None:
-            if recovered.state.last_slot:
+        if file is None and recovered.state.last_slot:
+            file = await check_file(self._parts, self._log.address)  # both may have come between the two reads
+            if file is None:
                 raise NotInActorMode(f"actor {self._log.address}: its log exists, its database.sqlite is missing")
+        if file is None:
             file = await create_tombstone(self._parts, self._log.address)
         if recovered.state.life is None and (file.state, file.gen) == (Mode.ACTOR, 1):
             recovered = await self._import_new(recovered, file.gen)
@@ -190,6 +192,7 @@ class Claimant:
             draft = self._draft(state.last_slot + 1, record, CommitPages(image.page_count, ()), image.page_size)
             settled = await self._put(draft)
             if settled is not None:
+                await self._check_ground(recovered, draft.slot)
                 after = replace(recovered, state=state.advance(record))
                 return Claimed(after, image, decision.epoch, claim_id, state.gen, settled)
             if closed:
@@ -229,7 +232,8 @@ class Claimant:
         return outcome.first_sent_at if isinstance(outcome, Settled) else None
 
     async def _check_ground(self, recovered: Recovered, slot: int) -> None:
-        """Rule 10: a claim that landed long after its list may stand on collected ground (finding 18)."""
+        """Rule 10: what landed long after its list may stand on collected ground (finding 18); an OPEN after a long
+        wait as much as a claim."""
         parts = self._parts
         if (
             parts.clock.now() - recovered.listed_at <= parts.settings.relist_after_s

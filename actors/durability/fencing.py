@@ -4,8 +4,6 @@ behind claims that have not opened. Where somebody has opened already, the journ
 
 from __future__ import annotations
 
-from storage.objects.settle import Settled
-
 from actors.durability.flusher import Flusher
 from actors.durability.gate import OutputGate
 from actors.durability.ownership import Ownership
@@ -13,6 +11,7 @@ from actors.errors import Moved
 from storage.log.actor_log import ActorLog, draft_slot
 from storage.log.claim import FencedStep, decide_fenced
 from storage.log.record import Kind
+from storage.objects.settle import Settled
 
 
 async def hand_over(
@@ -34,7 +33,10 @@ async def hand_over(
                 draft = draft_slot(
                     slot, flusher.record(Kind.RELEASE, None), flusher.segment(slot, flusher.no_pages(page_count))
                 )
-            if isinstance(await log.put(draft), Settled):
+            outcome = await log.put(draft)
+            if isinstance(outcome, Settled):
+                if not await ownership.confirm(outcome.first_sent_at, slot):
+                    return False  # it landed in collected ground (rule 7c)
                 if draft.record.commits is not None:
                     for entry in entries:
                         ownership.state = ownership.state.advance(entry.record)

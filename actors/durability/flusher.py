@@ -205,10 +205,11 @@ class Flusher:
         self._hooks.before_flush(self._commits[-1].number)
         self._journal.turn()
         draft = await self.draft(Kind.SEGMENT, slot)
+        first_sent_at = self._clock.now()  # `_put` may begin more than once; only its very first send counts (rule 7a)
         outcome = await self._put(draft)
         if isinstance(outcome, Taken):
             return False
-        sent = outcome.first_sent_at if self._rules.confirms_from_first_send else self._clock.now()
+        sent = first_sent_at if self._rules.confirms_from_first_send else self._clock.now()
         if not await self._persist(self._ownership.confirm, sent, slot):
             return False
         self.failure = None

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from actors.call import Durability
+from actors.errors import Overloaded
 from storage.errors import HoldfastError
 
 WAITERS_MAX = 100_000
@@ -86,7 +87,7 @@ class OutputGate:
         if self.closed is not None:
             waiter.drop(self.closed)
         elif self.waiting >= WAITERS_MAX:
-            waiter.drop(HoldfastError(f"{self.waiting} replies are waiting"))
+            waiter.drop(Overloaded(f"{self.waiting} replies wait until they may leave", retry_after_s=1.0))
         elif not self._is_durable(waiter):
             waiter.held = True
             waiter.checked = self._age_before_sync and self._fresh()
@@ -137,11 +138,11 @@ class OutputGate:
 
     def drop_older_than(self, limit: float, error: HoldfastError) -> None:
         """Replies held since before `limit` give up."""
-        for queue in (self._for_local, self._for_remote, self._for_confirmation):
-            late = [waiter for waiter in queue if waiter.since < limit]
-            for waiter in late:
-                queue.remove(waiter)
-                waiter.drop(error)
+        self._drop(lambda waiter: waiter.since < limit, error)
+
+    def drop_beyond(self, commit: int, error: HoldfastError) -> None:
+        """Whoever waits for a later commit than `commit` gives up: there will be none."""
+        self._drop(lambda waiter: waiter.commit > commit, error)
 
     def oldest_since(self) -> float | None:
         """When the reply that waits longest began to wait."""
@@ -176,6 +177,13 @@ class OutputGate:
             waiter.held = True
             self._for_confirmation.append(waiter)
             self._want_confirmation()
+
+    def _drop(self, which: Callable[[Waiter], bool], error: HoldfastError) -> None:
+        for queue in (self._for_local, self._for_remote, self._for_confirmation):
+            chosen = [waiter for waiter in queue if which(waiter)]
+            for waiter in chosen:
+                queue.remove(waiter)
+                waiter.drop(error)
 
     def _take_all(self) -> list[Waiter]:
         queues = (self._for_local, self._for_remote, self._for_confirmation)

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 0.5
 HOLD_CHECK_S = 1.0
+RELEASE_SENDS_MAX = 3
 
 
 class Keeper:
@@ -167,20 +168,17 @@ class Keeper:
             return
         if not await self.flusher.flush_all():
             return  # fenced on the way: that ending goes on by itself
+        ended = ActivationEnded(f"actor {self._log.address} was released")
+        self.gate.drop_beyond(self.committed, ended)
         await self._let_replies_out()
         if self._ending or self.ownership.fenced:
             return
         self._ending = True
-        ended = ActivationEnded(f"actor {self._log.address} was released")
         if self._parts.rules.closes_gate_before_release:
             self.gate.fail_all(ended)
             self.ownership.fenced = True
         async with self.ownership.lane:
-            slot = self.ownership.next_slot
-            pages = self.flusher.no_pages(self.page_count)
-            await self._log.put(
-                draft_slot(slot, self.flusher.record(Kind.RELEASE, None), self.flusher.segment(slot, pages))
-            )
+            await self._put_release()
         self.gate.fail_all(ended)
         await self._close(None, journal_done=not self.flusher.commits)
 
@@ -194,6 +192,16 @@ class Keeper:
         await self._close(error, journal_done=False)
 
     # ---- inside
+
+    async def _put_release(self) -> None:
+        """Rule 8: whatever the answer, this ownership is over."""
+        slot = self.ownership.next_slot
+        pages = self.flusher.no_pages(self.page_count)
+        draft = draft_slot(slot, self.flusher.record(Kind.RELEASE, None), self.flusher.segment(slot, pages))
+        try:
+            await self._log.put(draft, attempts_max=RELEASE_SENDS_MAX)
+        except HoldfastError as error:
+            logger.warning("release not confirmed", extra={"address": str(self._log.address), "error": str(error)})
 
     def _drive(self, level: Durability, commit: int) -> None:
         """Somebody waits: make what they wait for happen."""
@@ -210,11 +218,11 @@ class Keeper:
     def _check_holds(self) -> None:
         """Nobody waits for ever: after `reply_hold_s` the bucket counts as out of reach."""
         self._hold_timer = None
-        if self.gate.waiting and not self._ending:
+        if self.gate.waiting and not self._closed:
             limit = self._parts.clock.now() - self._parts.settings.reply_hold_s
             self.gate.recheck()
             self.gate.drop_older_than(limit, Unavailable("the bucket has not answered for too long", retry_after_s=1.0))
-        if self.gate.waiting and not self._ending:
+        if self.gate.waiting and not self._closed:
             self._hold_timer = asyncio.get_running_loop().call_later(HOLD_CHECK_S, self._check_holds)
 
     def _look(self) -> None:
@@ -248,7 +256,7 @@ class Keeper:
         counters.flushes += 1
         counters.flushed_bytes += flushed.byte_size
         image = self.snapshotter.after_flush(flushed.byte_size)
-        if image is not None:
+        if image is not None and not self._ending:  # a hand-over may hold commits that the kept image lacks
             self._spawn(self._snapshot(image, self.ownership.state))
 
     async def _snapshot(self, image: PageImage, state: LogState) -> None:
@@ -329,7 +337,7 @@ class Keeper:
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not self._ending:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._closed:
             logger.error("actor task failed", exc_info=error, extra={"address": str(self._log.address)})
             self._ending = True
             broken = ActivationEnded(f"actor {self._log.address} failed: {error!r}")

@@ -8,7 +8,7 @@ from actors.database.image import PageImage
 from actors.durability.agent import journal_name, keep_orphan, lock_name
 from actors.durability.claimant import Claimant, Claimed
 from actors.durability.disk import Lock
-from actors.durability.journal import JournalContents, read_journal
+from actors.durability.journal import JournalContents, file_names, read_journal
 from actors.durability.parts import Parts
 from storage.layout.address import Address
 from storage.log.actor_log import ActorLog
@@ -38,7 +38,7 @@ async def open_ownership(parts: Parts, address: Address, template: PageImage) ->
         contents = read_journal(parts.disk, journal_name(address))
         log = ActorLog(parts.store, parts.env, address, parts.clock, parts.rng)
         claimed = await Claimant(parts, log, contents, template).claim()
-        await _settle_foreign(parts, log, contents, claimed)
+        await _settle_journal(parts, log, contents, claimed)
         _count(parts, claimed)
         return Opened(log, lock, claimed)
     except BaseException:
@@ -46,12 +46,15 @@ async def open_ownership(parts: Parts, address: Address, template: PageImage) ->
         raise
 
 
-async def _settle_foreign(parts: Parts, log: ActorLog, contents: JournalContents | None, claimed: Claimed) -> None:
-    """Rule 6: our own record stands now. What the journal holds is in the log, or cut off."""
-    if contents is None or claimed.carried:
+async def _settle_journal(parts: Parts, log: ActorLog, contents: JournalContents | None, claimed: Claimed) -> None:
+    """Rule 6: our own record stands now. What the journal holds is in the log, or cut off; nothing of it may stay beside
+    the new one: epochs begin again where a log was deleted, and the older journal could look like the newer."""
+    if contents is None:
         return
-    if decide_journal(claimed.recovered.state, contents.view, parts.rules.claim) is JournalFate.ORPHAN:
+    fate = decide_journal(claimed.recovered.state, contents.view, parts.rules.claim)
+    if not claimed.carried and fate is JournalFate.ORPHAN:
         await keep_orphan(parts, log, contents)
+    parts.disk.delete(file_names(journal_name(log.address)))
 
 
 def _count(parts: Parts, claimed: Claimed) -> None:

@@ -67,12 +67,13 @@ class Ownership:
             return await self.confirm(sent if self._rules.confirms_from_send else self._clock.now(), self.next_slot)
 
     async def confirm(self, sent: float, slot: int) -> bool:
-        """Count a look or PUT on `slot` that was first sent at `sent`. False: collected ground, so fenced.
+        """Count a look or PUT on `slot`, first sent at `sent`, answered now. False: collected ground, so fenced.
 
         After an hour without confirmation the slot may have been deleted meanwhile, and a free slot or a write that
-        settled proves nothing by itself: only a list of the snapshots taken afterwards does (rule 7c, finding 18).
+        settled proves nothing by itself: only a list of the snapshots taken afterwards does (rule 7c, finding 18). The
+        hour ends with the answer: what was sent in time may have been sent again, or carried out, long afterwards.
         """
-        paused = sent - self.confirmed_at > self._settings.relist_after_s
+        paused = self._clock.now() - self.confirmed_at > self._settings.relist_after_s
         if paused and self._rules.relists_after_pause and await self._log.newest_snapshot() >= slot:
             return False
         self.confirmed_at = max(self.confirmed_at, sent)
