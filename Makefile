@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := storage actors gateway holdfast tests
+SOURCES := storage actors gateway holdfast bench tests
 SOAK_SEEDS ?= 10000
 ARGS ?=
 
@@ -16,7 +16,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 INSTALL_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test test-fast lint check soak pins docs clean
+.PHONY: help setup setup-dev setup-bench run demo test test-fast lint check soak bench bench-full bench-peers pins docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -44,10 +44,25 @@ check: lint test ## lint, then the whole test suite
 soak: setup-dev ## the simulator over SOAK_SEEDS seeds (default 10000)
 	@exec $(BIN)/python -m tests.simulation --seeds $(SOAK_SEEDS) $(ARGS)
 
-pins: setup-dev ## resolve both files of pins anew, with hashes, from pyproject.toml
+bench: bench-peers ## ours beside two peers, short: at most 3 minutes (docs/performance)
+	@exec $(BIN)/holdfast bench $(ARGS)
+
+bench-full: bench-peers ## every contender, scenario and figure, with plots: some 30 minutes on a quiet machine
+	@exec $(BIN)/holdfast bench --full --report docs/performance $(ARGS)
+
+bench-peers: setup-bench ## install what the peers need into .venv and .bench (PostgreSQL comes from the system)
+	@if [ ! -x .bench/workerd/node_modules/.bin/workerd ]; then \
+		mkdir -p .bench/workerd && cp bench/peers/workerd/package*.json .bench/workerd/ \
+		&& npm ci --prefix .bench/workerd --no-audit --no-fund --silent \
+		|| echo "workerd could not be installed with npm: it will be left out" >&2; \
+	fi
+
+pins: setup-dev ## resolve the three files of pins anew, with hashes, from pyproject.toml
 	$(BIN)/uv pip compile $(COMPILE) --extra build pyproject.toml --output-file constraints.txt
 	$(BIN)/uv pip compile $(COMPILE) --extra build --extra dev --constraints constraints.txt pyproject.toml \
 		--output-file constraints-dev.txt
+	$(BIN)/uv pip compile $(COMPILE) --extra build --extra dev --extra bench --constraints constraints-dev.txt \
+		pyproject.toml --output-file constraints-bench.txt
 
 docs: setup-dev ## write docs/settings.md and docs/errors.md anew from the code
 	@$(BIN)/python -m holdfast.settings_page > docs/settings.md
@@ -61,6 +76,7 @@ clean: ## remove the environment, caches and builds; user_data stays
 
 setup: $(VENV)/installed
 setup-dev: $(VENV)/installed-dev
+setup-bench: $(VENV)/installed-bench
 
 # A stamp is newer than the pins it was made from, so nothing is installed twice; the development pins are a superset.
 $(VENV)/installed: constraints.txt pyproject.toml
@@ -76,6 +92,13 @@ $(VENV)/installed-dev: constraints.txt constraints-dev.txt pyproject.toml
 	@$(PIP_INSTALL) --require-hashes --requirement constraints-dev.txt
 	@$(INSTALL_PROJECT)
 	@touch $(VENV)/installed $@
+
+$(VENV)/installed-bench: constraints-bench.txt pyproject.toml
+	@$(MAKE) --no-print-directory .python
+	@echo "installing the service, its tests and the benchmarks into $(VENV) (once; some 450 MB)" >&2
+	@$(PIP_INSTALL) --require-hashes --requirement constraints-bench.txt
+	@$(INSTALL_PROJECT)
+	@touch $(VENV)/installed $(VENV)/installed-dev $@
 
 # An environment that was moved, or whose making was interrupted, is made anew.
 .PHONY: .python

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("storage", "actors", "gateway", "migrate", "holdfast")
+PACKAGES = ("storage", "actors", "gateway", "migrate", "holdfast", "bench")
 PURE_MARK = "Pure."
 
 
