@@ -30,7 +30,16 @@ from storage.errors import HoldfastError
 
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 CORS_HEADERS = ("Authorization", "Content-Type", "Holdfast-Durability", "Idempotency-Key", "X-Request-ID")
-CORS_EXPOSED = ("Content-Disposition", "ETag", "Holdfast-Mode", "Location", "Retry-After", "X-Request-ID")
+CORS_EXPOSED = (
+    "Holdfast-Bookmark",
+    "Idempotent-Replay",
+    "Content-Disposition",
+    "ETag",
+    "Holdfast-Mode",
+    "Location",
+    "Retry-After",
+    "X-Request-ID",
+)
 
 log = logging.getLogger("holdfast.gateway")
 
