@@ -47,8 +47,8 @@ async def open_ownership(parts: Parts, address: Address, template: PageImage) ->
 
 
 async def _settle_journal(parts: Parts, log: ActorLog, contents: JournalContents | None, claimed: Claimed) -> None:
-    """Rule 6: our own record stands now. What the journal holds is in the log, or cut off; nothing of it may stay beside
-    the new one: epochs begin again where a log was deleted, and the older journal could look like the newer."""
+    """Rule 6: our own record stands now. What the journal holds is in the log, or cut off; nothing of it may stay
+    beside the new one: where a log was deleted epochs begin again, and the older journal would look like the newer."""
     if contents is None:
         return
     fate = decide_journal(claimed.recovered.state, contents.view, parts.rules.claim)
