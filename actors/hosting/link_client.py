@@ -2,8 +2,9 @@
 
 Requests gather and are written once per loop turn. A call whose caller is cancelled is cancelled on the host too. When
 the connection ends, every call under way learns whether it may have run (`LinkLost.may_have_run`): not if it was still
-unwritten or the host said that it did not take it. Answers beyond one frame arrive in a window of their own each, so a
-caller that does not read its stream holds up nobody else.
+unwritten or the host said that it did not take it, or if an idle socket refused the very write that carried it (with
+nothing else under way, a small write goes into a socket's buffer whole or not at all). Answers beyond one frame arrive
+in a window of their own each, so a caller that does not read its stream holds up nobody else.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from storage.layout.address import Address
 
 WRITE_HIGH_BYTES: Final = 1 << 20
 WATCH_INTERVAL_S: Final = 1.0
+ATOMIC_BYTES_MAX: Final = 32 << 10
 
 
 class HostLink(asyncio.Protocol):
@@ -76,7 +78,7 @@ class HostLink(asyncio.Protocol):
         self._pinged_at: float | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
-        self._draining = False
+        self._draining = self._all_or_nothing = self._abandoned = False
         self.writable = asyncio.Event()
         self.writable.set()
 
@@ -174,6 +176,7 @@ class HostLink(asyncio.Protocol):
     def abandon(self, call: LinkCall) -> None:
         """Nobody waits for `call` any more."""
         if self._calls.pop(call.id, None) is not None:
+            self._abandoned = True
             call.stop()
             if not self._ended.done():
                 self._send(encode_frame(CANCEL, call.id))
@@ -199,8 +202,13 @@ class HostLink(asyncio.Protocol):
 
     def _flush(self) -> None:
         if self._out and self._transport is not None and not self._ended.done():
-            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            was_idle = not self._abandoned and next(iter(self._calls), REQUEST_ID_MAX) > self._unwritten_after
+            self._all_or_nothing = (
+                was_idle and len(data) <= ATOMIC_BYTES_MAX and self._transport.get_write_buffer_size() == 0
+            )
             self._unwritten_after = self._last_id
+            self._transport.write(data)
         self._out.clear()
 
     # --- the socket ---------------------------------------------------------------------------------------------
@@ -235,9 +243,10 @@ class HostLink(asyncio.Protocol):
             self._ready.set_exception(LinkRefused(f"{self.endpoint} ended the connection in the handshake"))
         self._out.clear()
         self.writable.set()
+        refused = self._all_or_nothing and isinstance(error, BrokenPipeError)
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            may_have_run = call.id <= min(self._unwritten_after, self._taken_up_to)
+            may_have_run = not refused and call.id <= min(self._unwritten_after, self._taken_up_to)
             call.fail(LinkLost(f"the link to {self.endpoint} ended: {error or 'closed'}", may_have_run=may_have_run))
         for task in self._tasks:
             task.cancel()

@@ -51,7 +51,9 @@ class LinkServer:
             self.tcp_port = server.sockets[0].getsockname()[1]
 
     def go_away(self, error: HoldfastError) -> None:
-        """Tell every gateway that no further requests are taken, and why."""
+        """Tell every gateway that no further requests are taken, and why; listen no longer."""
+        for server in self._servers:
+            server.close()
         for connection in self._connections:
             connection.go_away(error)
 

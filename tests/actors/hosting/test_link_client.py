@@ -180,6 +180,38 @@ async def test_a_lost_call_that_was_never_written_surely_did_not_run() -> None:
         assert not caught.value.may_have_run
 
 
+async def test_a_write_that_an_idle_socket_refused_surely_carried_nothing() -> None:
+    async with a_host() as host:
+        link = await host.link()
+        await link.call(ALICE, Op.SQL, {}, b"first")
+        call = asyncio.create_task(link.call(ALICE, Op.SQL, {}, b"second"))
+        await asyncio.sleep(0)
+        link._flush()
+        link.connection_lost(BrokenPipeError())
+        with pytest.raises(LinkLost) as caught:
+            await call
+        assert not caught.value.may_have_run
+
+
+@pytest.mark.parametrize("abandoned", [False, True])
+async def test_a_refused_write_says_nothing_of_calls_written_before_it(abandoned: bool) -> None:
+    async with a_host() as host:
+        link = await host.link()
+        held = asyncio.create_task(link.call(ALICE, Op.SQL, {"hold": True}, b"held"))
+        await until(lambda: host.source.made and host.activation().held)
+        calls = [asyncio.create_task(link.call(ALICE, Op.SQL, {}, b"x")) for _ in range(2)]
+        await asyncio.sleep(0)
+        if abandoned:
+            calls[0].cancel()
+            await asyncio.sleep(0)
+        link._flush()
+        link.connection_lost(BrokenPipeError())
+        with pytest.raises(LinkLost) as caught:
+            await held
+        assert caught.value.may_have_run
+        await asyncio.gather(*calls, return_exceptions=True)
+
+
 async def test_a_call_on_an_ended_link_surely_did_not_run() -> None:
     async with a_host() as host:
         link = await host.link()
