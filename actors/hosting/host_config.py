@@ -63,4 +63,4 @@ def open_source(config: HostConfig) -> ActivationSource:
         opened = cast(Callable[[Mapping[str, Any]], ActivationSource], getattr(import_module(module), function))
     except (ImportError, AttributeError, ValueError) as error:
         raise ActorError(f"host source {config.source!r} cannot be loaded: {error}") from error
-    return opened(config.source_config)
+    return opened({**config.source_config, "host": config.name})
