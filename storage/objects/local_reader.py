@@ -68,7 +68,7 @@ class ObjectReader:
                 if bytes_max is not None and status.st_size > bytes_max:
                     return None
                 body = file.read()
-            identity = self._of_content(path, key, status, md5_hex(body))
+                identity = self._of_content(path, key, status, md5_hex(body))
             if identity is not None:
                 return StoredObject(identity.info(key), body)
         raise _changes_too_fast(key)
@@ -84,8 +84,7 @@ class ObjectReader:
             if bytes_max is not None and status.st_size > bytes_max and not self._known(path, stamp_of(status)):
                 return None
             with self._opened(key) as (file, status):
-                etag = self._md5(path, file, status)
-            identity = self._of_content(path, key, status, etag)
+                identity = self._of_content(path, key, status, self._md5(path, file, status))
             if identity is not None:
                 return identity
         raise _changes_too_fast(key)
@@ -127,7 +126,8 @@ class ObjectReader:
         return self._of_content(path, key, status, etag)
 
     def _of_content(self, path: str, key: str, status: os.stat_result, etag: str) -> Identity | None:
-        """What a file with this MD5 is, or None when it was replaced while it was read."""
+        """What a file with this MD5 is, or None when it was replaced while it was read. The file is still open, so that
+        none that replaced it can have its inode."""
         sidecar = read_sidecar(path)
         stamp = stamp_of(status)
         entry = sidecar.by_etag(etag)

@@ -18,9 +18,9 @@ from storage.objects.memory import MemoryStore
 from storage.objects.port import ObjectStore
 from storage.objects.presign import LinkSigner
 from storage.objects.s3 import S3Store
-from storage.objects.settings import S3Settings
+from storage.objects.settings import MIB, S3Settings
 from tests.servers import S3Server
-from tests.storage.objects.stores import Case, s3_store
+from tests.storage.objects.stores import SMALL_PARTS, Case, s3_store
 
 ENDPOINT = "HOLDFAST_TEST_S3_ENDPOINT"
 BUCKET = "HOLDFAST_TEST_S3_BUCKET"
@@ -54,7 +54,11 @@ def moto_store(moto: S3Server) -> Iterator[S3Store]:
 @pytest.fixture(scope="session")
 def endpoint_store() -> Iterator[S3Store]:
     settings = S3Settings(
-        bucket=os.environ[BUCKET], endpoint=os.environ[ENDPOINT], region=os.environ.get(REGION, "auto")
+        bucket=os.environ[BUCKET],
+        endpoint=os.environ[ENDPOINT],
+        region=os.environ.get(REGION, "auto"),
+        multipart_above_bytes=8 * MIB,
+        part_bytes=SMALL_PARTS,
     )
     yield from _closing(S3Store(settings, SystemClock(), random.Random(1)))
 

@@ -363,7 +363,7 @@ async def test_large_objects_pass_through_little_memory(case: Case) -> None:
     finally:
         tracemalloc.stop()
     assert read == size
-    assert uploaded < (bound if case.name != "endpoint" else 100 * MIB)
+    assert uploaded < bound
     assert downloaded < 16 * MIB
 
 
