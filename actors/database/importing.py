@@ -23,7 +23,7 @@ from actors.database.reserved import SYSTEM_ENTRIES_SQL, reserved_name_in
 from actors.database.schema import ORIGIN_IMPORT, create_system_tables
 from actors.database.scratch import quoted, scratch_connection
 from actors.database.system import SystemSql
-from actors.database.vfs import ImageFile
+from actors.database.vfs import BufferFile, ImageFile, connect
 from actors.errors import DatabaseError, InvalidDatabase
 from actors.settings import DatabaseSettings
 from storage.clock import SystemClock
@@ -102,16 +102,22 @@ def _with_page_size(image: PageImage, page_size: int) -> PageImage:
     """The same content in pages of `page_size`; the database is rebuilt if it has others."""
     if image.page_size == page_size:
         return image
-    connection = apsw.Connection(":memory:", statementcachesize=0)
+    file = BufferFile(image.to_bytes())
+    connection = connect(file, read_only=False, statements_cached=0)
     try:
-        connection.deserialize("main", image.to_bytes())
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-        for sql in ("PRAGMA temp_store = MEMORY", f"PRAGMA page_size = {page_size}", "VACUUM"):
+        for sql in (
+            "PRAGMA locking_mode = EXCLUSIVE",
+            "PRAGMA journal_mode = MEMORY",
+            "PRAGMA temp_store = MEMORY",
+            f"PRAGMA page_size = {page_size}",
+            "VACUUM",
+        ):
             connection.execute(sql).fetchall()
-        rebuilt = PageImage.from_bytes(connection.serialize("main"))
     finally:
         connection.close(True)
+    rebuilt = PageImage.from_bytes(bytes(file.buffer))
     if rebuilt.page_size != page_size:
         raise InvalidDatabase(f"page size {image.page_size} could not be changed to {page_size}")
     return rebuilt

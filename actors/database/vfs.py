@@ -180,14 +180,14 @@ class ImageFile:
         pass
 
 
-class _BufferFile(ImageFile):
-    """A journal or temporary file: bytes that nobody keeps."""
+class BufferFile(ImageFile):
+    """A file of plain bytes: journals and temporary files that nobody keeps, databases that change their page size."""
 
     __slots__ = ("buffer",)
 
-    def __init__(self) -> None:
+    def __init__(self, content: bytes = b"") -> None:
         super().__init__(PageImage.empty(_SECTOR_BYTES))
-        self.buffer = bytearray()
+        self.buffer = bytearray(content)
 
     def xRead(self, amount: int, offset: int) -> bytes:
         return bytes(self.buffer[offset : offset + amount])
@@ -218,7 +218,7 @@ class _ImageVfs(apsw.VFS):
         flags[1] = flags[0]
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         file = self.announced.pop(path, None) if path is not None else None
-        return _BufferFile() if file is None else file
+        return BufferFile() if file is None else file
 
     def xAccess(self, pathname: str, flags: int) -> bool:
         return False

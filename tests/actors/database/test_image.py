@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.database.image import CommitPages, PageImage, page_size_of, zero_page
@@ -21,6 +21,7 @@ def commits(draw: st.DrawFn) -> CommitPages:
 
 
 @given(st.lists(commits(), max_size=8))
+@settings(deadline=None)
 def test_applied_commits_give_the_last_content_of_each_page_and_zeros_elsewhere(
     run_of_commits: list[CommitPages],
 ) -> None:
