@@ -27,6 +27,7 @@ COMMANDS = {
     "import": "import_",
     "log": "log",
     "profiles": "profiles",
+    "serve": "serve",
     "sql": "sql",
 }
 

@@ -1,0 +1,89 @@
+"""This service's hosts as the gateway sees them: found on demand, kept warm, asked how they are, drained at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from actors.hosting.endpoint import Endpoint
+from actors.hosting.placement import shared_host
+from actors.hosting.ray_cluster import RayCluster, RayHosts
+from actors.hosting.settings import PlacementSettings
+from gateway.parts import HostsReport, Sample
+from storage.errors import HoldfastError
+from storage.layout.address import Address
+
+# Hosts asked for their numbers at one scrape; the others wait for the next.
+ASKED_MAX = 200
+_NOBODY = Address("nobody", "nobody")
+
+log = logging.getLogger(__name__)
+
+
+class ServiceHosts:
+    """The HostFinder that HostRouter is given."""
+
+    def __init__(self, cluster: RayCluster, hosts: RayHosts, placement: PlacementSettings) -> None:
+        self._cluster = cluster
+        self._hosts = hosts
+        self._placement = placement
+        self._names: set[str] = set()
+        self._tasks: set[asyncio.Task[int]] = set()
+
+    async def prepare(self) -> None:
+        """Shared hosts are started before the first request; for dedicated ones a worker process is kept warm."""
+        if self._placement.mode == "shared":
+            names = [shared_host(index) for index in range(self._placement.shared_hosts)]
+            await asyncio.gather(*(self.find(name, _NOBODY) for name in names))
+        else:
+            await self._cluster.warm()
+
+    async def find(self, name: str, address: Address, *, not_life: str | None = None) -> Endpoint:
+        """Where host `name` listens now, started if need be. Raises HostUnavailable."""
+        endpoint = await self._hosts.find(name, address, not_life=not_life)
+        self._names.add(name)
+        if self._placement.mode == "dedicated":
+            warming = asyncio.create_task(self._cluster.warm())
+            self._tasks.add(warming)
+            warming.add_done_callback(self._warmed)
+        return endpoint
+
+    async def report(self) -> HostsReport:
+        """Whether hosts can be started and the shared ones answer."""
+        if self._placement.mode == "dedicated":
+            return HostsReport(ready=True, details={"placement": "dedicated", "hosts": len(self._names)})
+        names = [shared_host(index) for index in range(self._placement.shared_hosts)]
+        answers = await asyncio.gather(*(self._ping(name) for name in names))
+        missing = [name for name, answer in zip(names, answers, strict=True) if answer is None]
+        return HostsReport(ready=not missing, details={"placement": "shared", "hosts": len(names), "missing": missing})
+
+    async def samples(self) -> Sequence[Sample]:
+        """What the hosts say of themselves, for /metrics."""
+        names = sorted(self._names)[:ASKED_MAX]
+        answers = await asyncio.gather(*(self._ping(name) for name in names))
+        return [
+            (f"holdfast_host_{key}", {"host": name}, float(value))
+            for name, answer in zip(names, answers, strict=True)
+            for key, value in (answer or {}).items()
+            if isinstance(value, int | float) and key != "pid"
+        ]
+
+    async def drain(self) -> list[str]:
+        """Flush and release everything, end all hosts. Addresses that could not be released."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        return await self._hosts.stop_all()
+
+    async def _ping(self, name: str) -> Mapping[str, object] | None:
+        try:
+            return await self._hosts.ping(name)
+        except HoldfastError as error:
+            log.warning("host %s does not answer: %s", name, error.message)
+            return None
+
+    def _warmed(self, task: asyncio.Task[int]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("no spare worker process: %s", task.exception())

@@ -1,0 +1,23 @@
+"""Where the process's log records go: JSON lines on standard error, from WARNING up, our own from INFO up."""
+
+from __future__ import annotations
+
+import logging
+from typing import TextIO
+
+from gateway.json_logs import JsonFormatter
+
+OWN_LOGGERS = ("holdfast", "gateway", "actors", "storage")
+
+
+def set_up_logs(stream: TextIO) -> None:
+    """Once per process."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    for name in OWN_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
+    # uvicorn tells of its start and end on this one, which greeting and drain do already.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

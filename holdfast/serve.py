@@ -1,0 +1,202 @@
+"""The service from its settings: what is wired to what, in which order it starts, and how it stops.
+
+Order of the start: the lock on the data directory, the address to listen on, the object store and its probe, the end of
+what a killed service left behind (before any claim, rule 2), Ray, router, gateway; journals without owner are settled
+in the background (rule 6). The stop goes the same way back: requests under way are answered, every host flushes and
+releases, the lock goes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import socket
+import time
+from collections.abc import Callable
+from importlib import metadata
+
+from actors.durability.local_disk import LocalDisk
+from actors.hosting.directory import HostRouter
+from actors.hosting.host_config import HostConfig, HostPlan
+from actors.hosting.process_registry import ProcessRegistry
+from actors.hosting.ray_cluster import RayCluster
+from actors.source import ActorConfig, ActorSource
+from gateway.app import create_app
+from gateway.log_erasure import LogErasure
+from gateway.parts import GatewayParts
+from gateway.server import listen, serve
+from holdfast.data_lock import DataLock
+from holdfast.greeting import greeting
+from holdfast.hosts import ServiceHosts
+from holdfast.local_secret import local_secret
+from holdfast.process_group import children_apart
+from holdfast.settings import Settings
+from holdfast.short_folder import ShortFolder
+from storage.clock import SystemClock
+from storage.errors import HoldfastError
+from storage.objects.build import open_store
+from storage.objects.port import ObjectStore
+from storage.objects.presign import LinkSigner
+from storage.objects.probe import probe_store
+
+LEFTOVERS_TIMEOUT_S = 10.0
+SPARES = 1
+SOURCE = "actors.source:open_source"
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """One service on one data directory. `run` returns when `stop` was set and everything is flushed."""
+
+    def __init__(self, settings: Settings, *, say: Callable[[str], None]) -> None:
+        """Takes the lock and the address. Raises Busy, AddressInUse, BindRefused, OSError."""
+        self._settings = settings
+        self._say = say
+        self._clock = SystemClock()
+        self._rng = random.Random()
+        self._local_dir = settings.service.local_dir
+        self._lock = DataLock(self._local_dir)
+        guarded = settings.gateway.guarded
+        self._listener = listen(settings.service.host, settings.service.port, guarded=guarded)
+        self._registry = ProcessRegistry(self._local_dir / "run")
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return _url(self._listener)
+
+    async def run(self, stop: asyncio.Event, *, on_running: Callable[[], None]) -> list[str]:
+        """Start, serve until `stop`, drain. The addresses that could not be released; their journals stay.
+
+        `on_running` is called once Ray runs: Ray has put handlers of its own on signals by then.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._lock.release)
+            stack.callback(self._listener.close)
+            store = await self._open_store(stack)
+            self.end_hosts()
+            hosts = self._start_hosts(stack)
+            on_running()
+            await hosts.prepare()
+            router = self._open_router(stack, hosts)
+            application = create_app(self._parts(store, router, hosts))
+            settling = asyncio.create_task(self._settle_journals())
+            try:
+                await serve(application, self._listener, stop=stop, started=self._greet)
+            finally:
+                settling.cancel()
+                await asyncio.gather(settling, return_exceptions=True)
+                unreleased = await hosts.drain()
+            return unreleased
+
+    def end_hosts(self, *, timeout_s: float = LEFTOVERS_TIMEOUT_S) -> None:
+        """SIGKILL what still runs of this data directory's hosts. Raises LeftoverAlive."""
+        ended = self._registry.end_leftovers(timeout_s=timeout_s, now=time.monotonic, sleep=time.sleep)
+        if ended:
+            log.info("processes that an earlier service left were ended", extra={"count": len(ended)})
+
+    async def _open_store(self, stack: contextlib.AsyncExitStack) -> ObjectStore:
+        secret = local_secret(self._local_dir, "links")
+        links = LinkSigner(secret, self.url)
+        store = open_store(self._settings.store, clock=self._clock, rng=self._rng, links=links)
+        stack.push_async_callback(store.close)
+        await probe_store(store, self._settings.app_env, self._clock, self._rng)
+        return store
+
+    def _start_hosts(self, stack: contextlib.AsyncExitStack) -> ServiceHosts:
+        folder = ShortFolder(self._local_dir)
+        stack.callback(folder.remove)
+        sockets = folder.path / "s"
+        with children_apart():
+            cluster = RayCluster.start_local(folder=folder.path / "r", spares=SPARES, registry=self._registry)
+        stack.callback(cluster.close)
+        plan = HostPlan(placement=self._settings.placement, config=self._host_config(str(sockets)))
+        return ServiceHosts(cluster, cluster.hosts(plan), self._settings.placement)
+
+    def _host_config(self, socket_folder: str) -> HostConfig:
+        return HostConfig(
+            secret=local_secret(self._local_dir, "hosts"),
+            machine=self._machine(),
+            source=SOURCE,
+            source_config=self._actor_config().to_mapping(),
+            socket_folder=socket_folder,
+            run_folder=str(self._local_dir / "run"),
+            settings=self._settings.host,
+        )
+
+    def _actor_config(self) -> ActorConfig:
+        return ActorConfig(
+            env=self._settings.app_env,
+            store=self._settings.store,
+            state_root=str(self._local_dir / self._settings.app_env),
+            settings=self._settings.actors,
+        )
+
+    def _machine(self) -> str:
+        """Identity of the journals' disk, made here once before hosts could race for it."""
+        disk = LocalDisk(self._local_dir / self._settings.app_env)
+        try:
+            return disk.machine_id
+        finally:
+            disk.close()
+
+    def _open_router(self, stack: contextlib.AsyncExitStack, hosts: ServiceHosts) -> HostRouter:
+        router = HostRouter(
+            hosts,
+            self._settings.placement,
+            secret=local_secret(self._local_dir, "hosts"),
+            machine=self._machine(),
+            nonce=lambda: os.urandom(32),
+            clock=self._clock,
+            settings=self._settings.router,
+        )
+        stack.push_async_callback(router.close)
+        return router
+
+    def _parts(self, store: ObjectStore, router: HostRouter, hosts: ServiceHosts) -> GatewayParts:
+        env, retention_s = self._settings.app_env, self._settings.actors.retention_s
+        return GatewayParts(
+            router=router,
+            store=store,
+            env=env,
+            erasure=LogErasure(router, store, env, clock=self._clock, rng=self._rng, retention_s=retention_s),
+            settings=self._settings.gateway,
+            clock=self._clock,
+            link_secret=None if self._settings.s3.bucket else local_secret(self._local_dir, "links"),
+            hosts_ready=hosts.report,
+            host_metrics=hosts.samples,
+            version=_version(),
+        )
+
+    async def _settle_journals(self) -> None:
+        """Rule 6 for journals whose actor nobody has asked for since its host died."""
+        source = ActorSource(self._actor_config())
+        try:
+            settled = await source.settle_journals()
+        except HoldfastError as error:
+            log.warning("journals not settled: %s", error.message)
+        else:
+            if settled:
+                log.info("journals settled", extra={"count": len(settled)})
+        finally:
+            await source.close()
+
+    def _greet(self) -> None:
+        for line in greeting(self._settings, self.url):
+            self._say(line)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _version() -> str:
+    try:
+        return metadata.version("holdfast")
+    except metadata.PackageNotFoundError:
+        return "0"
