@@ -41,7 +41,7 @@ CORS_EXPOSED = (
     "X-Request-ID",
 )
 
-log = logging.getLogger("holdfast.gateway")
+log = logging.getLogger(__name__)
 
 
 def create_app(parts: GatewayParts, *, write_log: Callable[[bytes], None] | None = None) -> FastAPI:

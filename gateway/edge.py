@@ -33,7 +33,7 @@ UNMATCHED = "unmatched"
 STATUS_CLIENT_GONE = 499
 METHODS = READING | {"POST", "PUT", "PATCH", "DELETE"}
 
-log = logging.getLogger("holdfast.gateway")
+log = logging.getLogger(__name__)
 
 
 class Edge:

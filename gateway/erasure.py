@@ -76,8 +76,7 @@ class Eraser:
                 known.remove(address.profile)
             elif begun is None:
                 raise ProfileNotFound(f"user {address.user!r} has no profile {address.profile!r}")
-        record = begun or await self._begin(address, whole_user=False)
-        return await self._finish(record)
+        return await self._finish(begun or await self._begin(address, whole_user=False))
 
     async def delete_user(self, user: str) -> ErasureReport:
         """Delete all profiles of a user, known or found in the bucket, and everything else under their prefix."""
@@ -132,11 +131,13 @@ class Eraser:
         return record
 
     async def _finish(self, record: ErasureRecord) -> ErasureReport:
-        """Every step may have been done before."""
+        """Every step may have been done before. What is over is not closed again: its time runs from the first end."""
         address = record.address
-        if record.whole_user and record.until is None:
+        if record.until is not None:
+            return ErasureReport(await self._delete_files(address), (record,))
+        if record.whole_user:
             await self._forget_user_of(address)
-        elif not record.whole_user:
+        else:
             await self._unlist(address)
         remains = dict(await self._actors.erase(address))
         until = remains.pop("until", None)

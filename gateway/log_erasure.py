@@ -9,6 +9,7 @@ from actors.call import Op
 from actors.durability.closing import close_address
 from gateway.router import Router
 from storage.clock import Clock
+from storage.errors import CorruptObject, LogGap
 from storage.layout.address import Address
 from storage.layout.keys import log_prefix
 from storage.objects.port import ObjectStore
@@ -28,12 +29,19 @@ class LogErasure:
         self._retention_s = retention_s
 
     async def erase(self, address: Address) -> Mapping[str, object]:
-        """End the actor, close its log. What remains, and until when (Unix seconds)."""
+        """End the actor, close its log. What remains, and until when (Unix seconds).
+
+        A log that nobody can read cannot be closed, and needs not be: no activation opens it. `damage` says so then.
+        """
         until = self._clock.wall() + self._retention_s
-        closed = await close_address(
-            self._store, self._env, address, clock=self._clock, rng=self._rng, release=self._release
-        )
-        return {"log": log_prefix(self._env, address) if closed else None, "until": until}
+        log = log_prefix(self._env, address)
+        try:
+            closed = await close_address(
+                self._store, self._env, address, clock=self._clock, rng=self._rng, release=self._release
+            )
+        except (CorruptObject, LogGap) as error:
+            return {"log": log, "damage": error.code, "until": until}
+        return {"log": log if closed else None, "until": until}
 
     async def _release(self, address: Address) -> None:
         await self._router.call(address, Op.RELEASE, {})

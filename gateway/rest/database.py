@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from actors.call import Durability, Op, Reply
-from actors.errors import InR2Mode
+from actors.errors import InR2Mode, NotInActorMode
 from gateway.asgi import Headers, Receive, Scope, Send
 from gateway.context import RequestContext, context_of
 from gateway.identity import NOTHING_CLAIMED, identify
@@ -148,6 +148,9 @@ class Databases:
         except HoldfastError as error:
             if error.code == InR2Mode.code:
                 context.mode = MODE_R2
+            elif error.code == NotInActorMode.code:
+                # Perhaps deleted through another gateway: the next request looks again.
+                self._directory.forget(exchange.address.user)
             raise
 
     async def _answer(self, exchange: Exchange, reply: Reply, headers: Headers | None = None) -> None:

@@ -16,7 +16,7 @@ from gateway.problems import problem
 from gateway.rest.services import services_of
 from storage.errors import HoldfastError
 
-log = logging.getLogger("holdfast.gateway")
+log = logging.getLogger(__name__)
 
 
 async def healthz(request: Request) -> Response:

@@ -7,27 +7,30 @@ asks again when an activation was ending, and forgets one that has ended.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import httpx
+from fastapi import FastAPI
 
 from actors.activation import Activation, activate
 from actors.call import Call, Op, Reply
 from actors.errors import ActivationEnded
 from actors.settings import ActorSettings
 from gateway.app import create_app
+from gateway.log_erasure import LogErasure
 from gateway.parts import GatewayParts
 from gateway.settings import GatewaySettings
-from storage.errors import HoldfastError
 from storage.layout.address import Address
 from tests.actors.kit import ENV, FakeDisk, HeldStore, Process, VirtualClock
-from tests.gateway.kit import BASE_URL, CountedBytes
+from tests.gateway.kit import BASE_URL
 
 ASKS_MAX = 5
 TICK_S = 0.0005
+RETENTION_S = 30 * 86_400.0
 
 
 class ActivationRouter:
@@ -82,13 +85,6 @@ class TickingClock(VirtualClock):
         return super().now()
 
 
-class NoErasure:
-    """Deleting is tested elsewhere."""
-
-    async def erase(self, address: Address) -> Mapping[str, object]:
-        raise HoldfastError("not here")
-
-
 @dataclass(slots=True)
 class Local:
     """The gateway, and what can be broken underneath it."""
@@ -97,6 +93,7 @@ class Local:
     router: ActivationRouter
     store: HeldStore
     disk: FakeDisk
+    application: FastAPI
 
     async def sql(self, user: str, sql: str, *params: object, **headers: str) -> httpx.Response:
         """One statement for a user's selected profile; header names with underscores."""
@@ -124,21 +121,25 @@ async def local_gateway(
     process = Process(store, disk, settings=actors)
     process.parts = replace(process.parts, clock=clock)
     router = ActivationRouter(process)
-    parts = GatewayParts(
-        router=router,
-        store=store,
-        env=ENV,
-        erasure=NoErasure(),
-        settings=GatewaySettings(**settings),  # type: ignore[arg-type]
-        clock=clock,
-        rng=random.Random(1),
-        random_bytes=CountedBytes(),
-    )
-    application = create_app(parts, write_log=lambda lines: None)
+    application = create_app(local_parts(router, store, clock, **settings), write_log=lambda lines: None)
     transport = httpx.ASGITransport(app=application)
     async with (
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client,
     ):
-        yield Local(client, router, store, disk)
+        yield Local(client, router, store, disk, application)
         await router.close()
+
+
+def local_parts(router: ActivationRouter, store: HeldStore, clock: VirtualClock, **settings: object) -> GatewayParts:
+    """Parts of one more gateway over the same actors."""
+    return GatewayParts(
+        router=router,
+        store=store,
+        env=ENV,
+        erasure=LogErasure(router, store, ENV, clock=clock, rng=random.Random(2), retention_s=RETENTION_S),
+        settings=GatewaySettings(**settings),  # type: ignore[arg-type]
+        clock=clock,
+        rng=random.Random(1),
+        random_bytes=os.urandom,
+    )

@@ -118,10 +118,13 @@ async def test_unknown_profile_cannot_be_deleted(gateway: Bench) -> None:
 async def test_deleting_twice_says_the_same_twice(gateway: Bench) -> None:
     _, other = await two_profiles(gateway)
     path = f"/v1/users/alice/profiles/{other.profile}"
-    first, second = await gateway.client.delete(path), await gateway.client.delete(path)
+    first = await gateway.client.delete(path)
+    gateway.clock.advance(DAY_S)
+    second = await gateway.client.delete(path)
     assert second.status_code == 200
     assert second.json()["remains"] == first.json()["remains"]
     assert second.json()["deleted"] == {}
+    assert gateway.erasure.erased == [other]
 
 
 async def test_erased_user_leaves_logs_and_tombstones_only(gateway: Bench) -> None:
