@@ -104,7 +104,7 @@ class Activation:
 
     async def release(self) -> None:
         """Finish what runs, flush, write RELEASE, end (rule 8)."""
-        self._releasing = True
+        self._releasing = self._parts.rules.closes_gate_before_release
         await self._turns.wait_idle()
         await self.keeper.release()
         await asyncio.shield(self.ended)

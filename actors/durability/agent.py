@@ -15,6 +15,7 @@ from actors.durability.journal import JournalContents, file_names, read_journal
 from actors.durability.journal_record import encode_record
 from actors.durability.parts import Parts
 from actors.durability.recovery import recover
+from actors.errors import Moved
 from storage.errors import PreconditionFailed
 from storage.layout.address import Address
 from storage.layout.keys import orphan_prefix
@@ -85,6 +86,8 @@ async def _settle(parts: Parts, log: ActorLog, contents: JournalContents) -> Set
     if fate is JournalFate.ORPHAN:
         await keep_orphan(parts, log, contents)
         return Settlement(log.address, fate, 0)
+    if fate is JournalFate.HAND_OVER and _gives_way(parts, recovered.state):
+        raise Moved(f"journal of {log.address}: gives way")
     records = contents.above(recovered.state.last_commit) if fate is JournalFate.HAND_OVER else ()
     if not records:
         return Settlement(log.address, JournalFate.COVERED, 0)
@@ -92,6 +95,12 @@ async def _settle(parts: Parts, log: ActorLog, contents: JournalContents) -> Set
     if await _hand_over(parts, log, recovered.state, commits):
         return Settlement(log.address, fate, len(records))
     return None
+
+
+def _gives_way(parts: Parts, state: LogState) -> bool:
+    """Never. (The mutants of findings 2 and 5: nobody hands over; a claim is enough to give way.)"""
+    rules = parts.rules
+    return not rules.hands_over_when_fenced or (not rules.claim.holder_never_gives_way and state.claimed > 0)
 
 
 async def _hand_over(parts: Parts, log: ActorLog, state: LogState, commits: list[Commit]) -> bool:
@@ -143,4 +152,5 @@ async def keep_orphan(parts: Parts, log: ActorLog, contents: JournalContents) ->
         "commits": [view.first_commit, view.last_commit],
     }
     await parts.store.put(f"{key}.json", json.dumps(report).encode(), content_type="application/json")
+    parts.counters.orphans += 1
     logger.error("journal orphaned: another machine took the actor over without it", extra=report)

@@ -32,3 +32,4 @@ class Rules:
     snapshots_settled_only: bool = True  # finding 19
     bookmark_has_epoch: bool = True  # finding 32
     holds_when_flush_is_late: bool = True  # finding 33
+    looks_wait_for_puts: bool = True  # rule 7a; it holds replies during refused writes as well, which hides finding 33

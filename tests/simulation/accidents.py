@@ -84,6 +84,16 @@ class Accidents:
         if machine is not None and len(self._cluster.live_hosts(machine)) < 3:
             self._cluster.assign(self._address(), self._cluster.start_host(machine), wake=True)
 
+    def pause_at_look(self) -> None:
+        """The owner falls asleep while its look travels."""
+        seconds = self._rng.uniform(*LONG_S)
+        self._trap_at("head", "log/0000/", lambda process: self._pause_process(process, seconds))
+
+    def kill_at_hint(self) -> None:
+        """A snapshot was written and its hint is not; or a collector dies between slots and snapshots."""
+        name, part = self._rng.choice((("put", "current.json"), ("delete", "log/0009/")))
+        self._trap_at(name, part, self._kill_around, nth=1)
+
     # ---- ownership
 
     def move(self) -> None:
@@ -99,6 +109,18 @@ class Accidents:
         host = self._cluster.directory.get(address)
         if host is not None and host.alive:
             host.within(lambda: host.spawn(host.release(address)))
+
+    def release_and_move(self) -> None:
+        """A clean release, and somebody who is quick to take over."""
+        self.release()
+        self._loop.world_at(self._loop.time() + self._rng.uniform(0.0, 0.5), self.move)
+
+    def kill_and_move(self) -> None:
+        """The owner dies, and another machine hears of it first."""
+        host = self._cluster.directory.get(self._address())
+        if host is not None:
+            self._cluster.kill(host, "and another machine takes over")
+            self.move()
 
     # ---- machines
 
@@ -150,6 +172,17 @@ class Accidents:
         machine.hindered(self._loop.time(), self._loop.time() + seconds)
         self._loop.world_at(self._loop.time() + seconds, self._end_refusing, machine)
 
+    def refuse_puts_long(self) -> None:
+        """The owner's writes are refused for longer than anybody may acknowledge, and then another takes over."""
+        host = self._cluster.directory.get(self._address())
+        if host is None or not host.machine.up:
+            return
+        machine, seconds = host.machine, self._rng.uniform(60.0, 90.0)
+        machine.weather = replace(machine.weather, puts_refused=True)
+        machine.hindered(self._loop.time(), self._loop.time() + seconds)
+        self._loop.world_at(self._loop.time() + self._rng.uniform(15.0, 35.0), self.move)
+        self._loop.world_at(self._loop.time() + seconds, self._end_refusing, machine)
+
     @staticmethod
     def _end_refusing(machine: Machine) -> None:
         machine.weather = replace(machine.weather, puts_refused=False)
@@ -164,6 +197,20 @@ class Accidents:
 
     def disk_stall(self) -> None:
         self._disk_trouble(lambda weather: setattr(weather, "stall", 0.3))
+
+    def stall_and_move(self) -> None:
+        """Somebody else begins to take over, and one of the owner's next syncs takes longer than the wait."""
+        address = self._address()
+        host = self._cluster.directory.get(address)
+        away = [other for other in self._cluster.live_hosts() if host is not None and other.machine is not host.machine]
+        if host is None or not away:
+            return
+        chosen = self._rng.choice(away)
+        chosen.within(chosen.wake, address)
+        self._loop.world_at(self._loop.time() + self._rng.uniform(0.2, 1.0), self._stall_once, host.machine)
+
+    def _stall_once(self, machine: Machine) -> None:
+        machine.disk.weather = replace(self._scenario.profile.disk, stall=1.0, stall_s=(16.0, 40.0), stalls_max=1)
 
     def _disk_trouble(self, change: Callable[[DiskWeather], None]) -> None:
         machine = self._machine()
@@ -198,10 +245,10 @@ class Accidents:
         if host is not None:
             self._cluster.pause(host, self._rng.uniform(*range_s))
 
-    def _trap_at(self, name: str, key_part: str, fire: Callable[[Process], None]) -> None:
+    def _trap_at(self, name: str, key_part: str, fire: Callable[[Process], None], nth: int = 0) -> None:
         machine = self._machine()
         if machine is not None:
-            machine.traps.append(Trap(name, key_part, self._rng.randint(1, 4), fire))
+            machine.traps.append(Trap(name, key_part, nth or self._rng.randint(1, 4), fire))
 
     def _kill_around(self, process: Process) -> None:
         host = self._host_of(process)

@@ -9,8 +9,9 @@ as long as they take (`Process.debt`); nothing else runs in it meanwhile. A floc
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from actors.durability.disk import DiskFile, DiskFull, Lock
@@ -75,6 +76,10 @@ def _write_into(target: bytearray, offset: int, data: bytes) -> None:
     target[offset : offset + len(data)] = data
 
 
+def _nobody_minds(seconds: float) -> None:
+    """Nobody writes down how long syncs block their process."""
+
+
 @dataclass(slots=True)
 class DiskWeather:
     """How a machine's disk behaves now. `stall` syncs take `stall_s`; `full` fails writes, `broken` fails syncs."""
@@ -82,6 +87,7 @@ class DiskWeather:
     sync_s: tuple[float, float] = (0.0001, 0.002)
     stall: float = 0.0
     stall_s: tuple[float, float] = (0.5, 40.0)
+    stalls_max: int = 1_000_000
     full: float = 0.0
     broken: float = 0.0
 
@@ -95,8 +101,7 @@ class MachineDisk:
         self.files: dict[str, FileState] = {}
         self.locks: dict[str, Process] = {}
         self.weather = DiskWeather()
-        self.stalls: list[float] = []
-        self.locking = True
+        self.blocked: Callable[[float], None] = _nobody_minds
 
     def restart(self) -> None:
         """The machine comes up again: caches and locks are gone."""
@@ -107,7 +112,8 @@ class MachineDisk:
     def sync_seconds(self) -> float:
         """How long the next sync takes."""
         weather = self.weather
-        if weather.stall and self.rng.random() < weather.stall:
+        if weather.stall and weather.stalls_max > 0 and self.rng.random() < weather.stall:
+            weather.stalls_max -= 1
             return self.rng.uniform(*weather.stall_s)
         return self.rng.uniform(*weather.sync_s)
 
@@ -187,7 +193,9 @@ class SimFile:
 
     def sync(self) -> None:
         self._check()
-        self._process.debt += self._machine.sync_seconds()
+        seconds = self._machine.sync_seconds()
+        self._process.debt += seconds
+        self._machine.blocked(seconds)
         self._finish(list(self._state.pending))
 
     async def sync_in_thread(self) -> None:
@@ -227,4 +235,5 @@ class SimFile:
 
     def _check(self) -> None:
         self._process.check_alive()
-        assert self._open, f"file {self._name} is closed"
+        if not self._open:
+            raise OSError(errno.EBADF, f"file {self._name} is closed")

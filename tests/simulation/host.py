@@ -19,7 +19,7 @@ from tests.simulation.loop import SimLoop
 from tests.simulation.machine import Machine
 from tests.simulation.process import Process
 
-TEND_EVERY_S = (1.0, 2.5)
+TEND_EVERY_S = (0.1, 2.5)
 WAITING_CALLS_MAX = 200
 
 
@@ -138,6 +138,7 @@ class Host:
 
     async def _tend(self) -> None:
         while True:
+            await asyncio.sleep(self._rng.uniform(*TEND_EVERY_S) * self.pace)
             for address in self._addresses:
                 if address not in self.activations and address not in self._waiting:
                     try:
@@ -145,7 +146,6 @@ class Host:
                             await self.software.tend(address)
                     except HoldfastError:
                         continue
-            await asyncio.sleep(self._rng.uniform(*TEND_EVERY_S) * self.pace)
 
     def __repr__(self) -> str:
         return self.process.name

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from storage.log.record import Record, record_from_metadata
+from storage.log.record import Kind, Record, record_from_metadata
 from storage.log.segment import decode_segment
 from storage.objects.port import StoredObject
 from tests.simulation.bucket import Bucket
@@ -31,9 +31,14 @@ class LogBook:
     bodies: list[bytes] = field(default_factory=list)
     folded: list[Pages] = field(default_factory=list)
     last_commit: int = 0
+    bases: list[tuple[int, int]] = field(default_factory=list)
     ghosts: int = 0
     snapshots: int = 0
     orphan_claims: set[str] = field(default_factory=set)
+
+    def reached(self, epoch: int) -> int:
+        """Last commit of what an owner of this epoch wrote or continued: a later epoch's begin at that one's base."""
+        return next((base for later, base in self.bases if later > epoch), self.last_commit)
 
     def image(self, slot: int) -> Pages:
         """The pages at the end of a slot."""
@@ -111,6 +116,8 @@ class Ledger:
         book.bodies.append(stored.body)
         if record.commits is not None:
             book.last_commit = max(book.last_commit, record.commits[1])
+        if record.kind in (Kind.TAKE, Kind.OPEN):
+            book.bases.append((record.epoch, book.last_commit))
         self._history.landed.append(Landed(self._now(), address, slot, record))
 
     def _snapshot(self, address: str, text: str, stored: StoredObject) -> None:

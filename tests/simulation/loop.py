@@ -42,7 +42,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, events.TimerHandle, Process]] = []
         self._timer_count = 0
         self._runnable: list[Process] = []
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: list[tuple[asyncio.Task[Any], Process]] = []
         self._generators: list[AsyncGenerator[Any, Any]] = []
         self._closed = False
         self.steps = 0
@@ -144,7 +144,7 @@ class SimLoop(asyncio.AbstractEventLoop):
             coro.close()
             raise ProcessDead("the simulation has ended")
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name or "task", context=context)
-        self._tasks.append(task)
+        self._tasks.append((task, (context or contextvars.copy_context()).get(current_process, self.world)))
         return task
 
     def _enqueue(self, process: Process, handle: events.Handle) -> None:
@@ -221,11 +221,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         """End every coroutine that is still waiting; whatever it does on the way out meets `ProcessDead`."""
         self._closed = True
         self._timers.clear()
-        for task in self._tasks:
+        for task, process in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 _discard(task.get_coro())
-            elif not task.cancelled() and task._log_traceback:
+            elif not task.cancelled() and not process.dead and task._log_traceback:
                 self._note_unhandled("a task failed and nobody asked", task.exception())
         for generator in self._generators:
             _discard_generator(generator)

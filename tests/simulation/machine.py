@@ -14,6 +14,7 @@ from tests.simulation.process import Process
 from tests.simulation.weather import CALM, Weather
 
 DRIFT_MAX = 0.005
+BLOCKED_S = 0.5
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Machine:
         self.suspended_until = 0.0
         self.traps: list[Trap] = []
         self._history = history
+        self.disk.blocked = self._blocked
 
     def _boot_clock(self) -> MachineClock:
         return MachineClock(
@@ -68,6 +70,10 @@ class Machine:
 
     def trouble(self, since: float, until: float) -> None:
         self.hindered(since, until)
+
+    def _blocked(self, seconds: float) -> None:
+        if seconds > BLOCKED_S:
+            self.hindered(self.loop.time(), self.loop.time() + seconds)
 
     # ---- accidents
 

@@ -45,6 +45,8 @@ class Profile:
     ttls: tuple[float, ...] = (10.0,)
     stops_in_suspend: bool = False
     stray_s_max: float = 60.0
+    stale_share: float = 0.1
+    slow_answer: float = 0.0
 
 
 CRASHES = {"kill": 3.0, "kill_soon": 3.0, "kill_at_put": 3.0, "power_off": 1.5}
@@ -120,6 +122,7 @@ def draw_scenario(seed: int, *, name: str | None = None, profiles: Mapping[str, 
     weather = CALM
     if rng.random() < profile.rough:
         weather = _scaled(ROUGH, rng.choice((0.5, 1.0, 2.0)), profile.stray_s_max)
+    weather = replace(weather, slow_answer=max(weather.slow_answer, profile.slow_answer))
     return Scenario(
         seed=seed,
         name=name,

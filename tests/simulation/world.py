@@ -12,7 +12,7 @@ import asyncio
 import gc
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apsw
 
@@ -22,6 +22,7 @@ from tests.simulation.accidents import Accidents
 from tests.simulation.bucket import Bucket
 from tests.simulation.client import SELECT, Client, ConnectionBroken, rows_of
 from tests.simulation.cluster import Cluster
+from tests.simulation.disk import DiskWeather
 from tests.simulation.history import Final, History, Outcome, Reply
 from tests.simulation.host import Host, Software
 from tests.simulation.invariants import violations
@@ -100,7 +101,7 @@ class World:
         for machine in self.cluster.machines:
             machine.weather = scenario.weather
             machine.clock.stops_in_suspend = scenario.profile.stops_in_suspend
-            machine.disk.weather = scenario.profile.disk
+            machine.disk.weather = replace(scenario.profile.disk)
         accidents = Accidents(self.cluster, scenario, random.Random(f"accidents {scenario.seed}"))
         supervisor = self.loop.create_task(self.cluster.supervise())
         client = self._client()
@@ -126,6 +127,7 @@ class World:
     async def _work(self) -> None:
         """One client: writes and reads, one at a time."""
         client, profile = self._client(), self.scenario.profile
+        client.stale_share = profile.stale_share
         rng = random.Random(self._clients.getrandbits(64))
         levels, shares = list(profile.levels), list(profile.levels.values())
         while True:
@@ -142,7 +144,7 @@ class World:
 
     def _judge(self, reply: Reply, host: Host) -> None:
         """Look the truth up at the moment an answer leaves."""
-        reply.log_commit = self.ledger.books[reply.address].last_commit
+        reply.log_commit = self.ledger.books[reply.address].reached(reply.epoch)
         if (
             self.journal_reader is not None
             and reply.level is Durability.LOCAL
@@ -160,7 +162,7 @@ class World:
             machine.weather = CALM
             machine.traps.clear()
             machine.cut_until = 0.0
-            machine.disk.weather = type(machine.disk.weather)()
+            machine.disk.weather = DiskWeather()
         self.cluster.wake_all()
         await asyncio.sleep(HEAL_S * max(1.0, self.scenario.profile.pace / 10))
 
