@@ -7,6 +7,7 @@ user      a signed user token: the paths of its subject, and nothing else
 
 from __future__ import annotations
 
+import functools
 import hmac
 import ipaddress
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def check_bind(host: str, *, guarded: bool) -> None:
     raise BindRefused(f"binding to {host!r} needs a token (HOLDFAST_TOKEN): without one only loopback is served")
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address (IPv6 with or without brackets) is this machine's loopback."""
     if host == "localhost":

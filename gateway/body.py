@@ -11,18 +11,45 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from gateway.asgi import Message, Receive
-from gateway.errors import BodyTooLarge, ClientGone, RequestTimeout
+from gateway.errors import BodyTooLarge, Busy, ClientGone, RequestTimeout
 
 _Failure = TypeVar("_Failure", BodyTooLarge, RequestTimeout, ClientGone)
 
 
+class BodyBudget:
+    """What all requests under way may hold of bodies read whole, in bytes."""
+
+    __slots__ = ("bytes_max", "held")
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self.held = 0
+
+
 class BoundedBody:
-    """Wraps ASGI's `receive`. Whoever handles the request may change `bytes_max` before it reads."""
+    """Wraps ASGI's `receive`. Whoever handles the request may change `bytes_max` before it reads.
 
-    __slots__ = ("_complete", "_declared", "_idle_s", "_receive", "bytes_max", "failure", "received")
+    What `read` gathers counts against the budget until `release`.
+    """
 
-    def __init__(self, receive: Receive, *, declared: int | None, bytes_max: int, idle_s: float) -> None:
+    __slots__ = (
+        "_budget",
+        "_complete",
+        "_declared",
+        "_held",
+        "_idle_s",
+        "_receive",
+        "bytes_max",
+        "failure",
+        "received",
+    )
+
+    def __init__(
+        self, receive: Receive, *, declared: int | None, bytes_max: int, idle_s: float, budget: BodyBudget
+    ) -> None:
         self._receive = receive
+        self._budget = budget
+        self._held = 0
         self._declared = declared
         self._idle_s = idle_s
         self._complete = False
@@ -55,16 +82,21 @@ class BoundedBody:
         return message
 
     async def read(self) -> bytes:
-        """The whole body. Raises BodyTooLarge, RequestTimeout, ClientGone."""
+        """The whole body. Raises BodyTooLarge, RequestTimeout, Busy (the budget is used up), ClientGone."""
         message = await self.receive()
-        first = self._content(message)
+        first = self._hold(self._content(message))
         if not message.get("more_body", False):
             return first
         parts = [first]
         while message.get("more_body", False):
             message = await self.receive()
-            parts.append(self._content(message))
+            parts.append(self._hold(self._content(message)))
         return b"".join(parts)
+
+    def release(self) -> None:
+        """The request is over: what was read is held no longer."""
+        self._budget.held -= self._held
+        self._held = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives; the sender waits while nobody takes the next chunk."""
@@ -75,6 +107,14 @@ class BoundedBody:
             more = message.get("more_body", False)
             if content:
                 yield content
+
+    def _hold(self, content: bytes) -> bytes:
+        budget = self._budget
+        if budget.held + len(content) > budget.bytes_max:
+            raise Busy(f"bodies of {budget.held} bytes are under way, at most {budget.bytes_max}", retry_after_s=1)
+        budget.held += len(content)
+        self._held += len(content)
+        return content
 
     def _content(self, message: Message) -> bytes:
         if message["type"] == "http.disconnect":

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from gateway.asgi import App, Message, Receive, Scope, Send
 from gateway.auth import Authenticator
-from gateway.body import BoundedBody
+from gateway.body import BodyBudget, BoundedBody
 from gateway.context import REQUEST_ID, SCOPE_KEY, RequestContext, single_headers
 from gateway.errors import Busy, ClientGone, Forbidden, OriginRefused
 from gateway.json_logs import RequestLine, RequestLog
@@ -49,6 +49,7 @@ class Edge:
         self._random_bytes = parts.random_bytes
         self._metrics = metrics
         self._requests = requests
+        self._bodies = BodyBudget(settings.bodies_bytes_max)
         self._guarded = settings.guarded
         self._authenticator = Authenticator(token=settings.token, user_token_secret=settings.user_token_secret)
         self._user_header = settings.user_header.lower().encode()
@@ -77,6 +78,7 @@ class Edge:
             await answer.fail(problem("internal", "see the log under this request id", context.request_id), error)
         finally:
             self._metrics.in_flight -= 1
+            context.body.release()
             self._close(scope, context)
 
     def _open(self, scope: Scope, receive: Receive) -> RequestContext:
@@ -92,6 +94,7 @@ class Edge:
                 declared=int(length) if length is not None and length.isdigit() else None,
                 bytes_max=self._settings.small_body_bytes_max,
                 idle_s=self._settings.body_idle_s,
+                budget=self._bodies,
             ),
             started_at=self._clock.now(),
         )

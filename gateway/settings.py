@@ -31,6 +31,7 @@ class GatewaySettings:
 
     header_bytes_max: int = 32 << 10
     body_bytes_max: int = 16 << 20
+    bodies_bytes_max: int = 256 << 20
     small_body_bytes_max: int = 64 << 10
     import_bytes_max: int = 1 << 30
     object_bytes_max: int = 5 << 30
@@ -72,6 +73,8 @@ class GatewaySettings:
         for name in (name for name in self.__slots__ if name.endswith(("_max", "_s"))):
             if getattr(self, name) <= 0:
                 raise InvalidRequest(f"{name} is {getattr(self, name)}, expected more than 0")
+        if self.bodies_bytes_max < self.body_bytes_max:
+            raise InvalidRequest(f"bodies_bytes_max is {self.bodies_bytes_max}, expected at least body_bytes_max")
         for origin in self.cors_origins:
             if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
                 raise InvalidRequest(f"cors_origins holds {origin!r}, expected scheme://host[:port] or *")

@@ -113,6 +113,7 @@ WORDS = {
     "HOLDFAST_HOSTS_ALLOWED": "Host names that a service without a token answers to, beside loopback ones.",
     "HOLDFAST_HEADER_BYTES_MAX": "Most bytes of a request's headers.",
     "HOLDFAST_BODY_BYTES_MAX": "Largest body of an SQL request.",
+    "HOLDFAST_BODIES_BYTES_MAX": "Most bytes of SQL requests' bodies under way at once; beyond it 503.",
     "HOLDFAST_SMALL_BODY_BYTES_MAX": "Largest body of the other JSON requests.",
     "HOLDFAST_IMPORT_BYTES_MAX": "Largest file to import.",
     "HOLDFAST_OBJECT_BYTES_MAX": "Largest upload by a signed link.",

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.asgi import Message
-from gateway.body import BoundedBody
-from gateway.errors import BodyTooLarge, ClientGone, RequestTimeout
+from gateway.body import BodyBudget, BoundedBody
+from gateway.errors import BodyTooLarge, Busy, ClientGone, RequestTimeout
 
 
 class Sender:
@@ -32,8 +32,17 @@ class Sender:
         return self._messages[self.sent - 1]
 
 
-def a_body(sender: Sender, *, declared: int | None = None, bytes_max: int = 100, idle_s: float = 5.0) -> BoundedBody:
-    return BoundedBody(sender, declared=declared, bytes_max=bytes_max, idle_s=idle_s)
+def a_body(
+    sender: Sender,
+    *,
+    declared: int | None = None,
+    bytes_max: int = 100,
+    idle_s: float = 5.0,
+    budget: BodyBudget | None = None,
+) -> BoundedBody:
+    return BoundedBody(
+        sender, declared=declared, bytes_max=bytes_max, idle_s=idle_s, budget=budget or BodyBudget(1 << 30)
+    )
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6))
@@ -96,3 +105,16 @@ async def test_chunks_wait_for_whoever_takes_them() -> None:
     assert await anext(chunks) == b"1"
     await asyncio.sleep(0)
     assert sender.sent == 1
+
+
+async def test_bodies_of_all_requests_share_a_budget_until_they_are_released() -> None:
+    budget = BodyBudget(100)
+    first, second = (a_body(Sender([b"x" * 30, b"x" * 30]), budget=budget) for _ in range(2))
+    await first.read()
+    with pytest.raises(Busy):
+        await second.read()
+    second.release()
+    assert budget.held == 60
+    first.release()
+    assert budget.held == 0
+    assert len(await a_body(Sender([b"x" * 100]), budget=budget).read()) == 100

@@ -207,3 +207,15 @@ async def test_unforeseen_error_is_logged_under_the_request_id(
     assert record.__dict__["request_id"] == "r-9"
     assert record.exc_info is not None
     assert gateway.lines()[-1]["code"] == "internal"
+
+
+async def test_bodies_under_way_are_bounded_and_given_back() -> None:
+    async with bench(body_bytes_max=1000, bodies_bytes_max=1500) as gateway:
+        gateway.router.release = asyncio.Event()
+        waiting = asyncio.create_task(gateway.client.post("/v1/users/alice/sql", content=b"x" * 1000))
+        await gateway.router.arrivals.acquire()
+        refused = await gateway.client.post("/v1/users/alice/sql", content=b"x" * 1000)
+        assert_problem(refused, 503, "overloaded", retryable=True)
+        gateway.router.release.set()
+        assert (await waiting).status_code == 200
+        assert (await gateway.client.post("/v1/users/alice/sql", content=b"x" * 1000)).status_code == 200
