@@ -2,7 +2,8 @@
 
 The usual call costs two dictionary look-ups and a frame. When it fails, actors.hosting.resend decides: what surely did
 not run, or may run twice, is sent again with growing pauses until `resend_for_s` is over; a write that may have run and
-must not run twice is answered `OutcomeUnknownWrite`. One search per host serves all calls that wait for it.
+must not run twice is answered `OutcomeUnknownWrite`. A call that took its host along is sent again LOSSES_MAX times at
+most: it may be what kills them. One search per host serves all calls that wait for it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from actors.call import Op, Reply
 from actors.errors import HostUnavailable, OutcomeUnknownWrite
@@ -23,6 +24,8 @@ from actors.hosting.settings import PlacementSettings, RouterSettings
 from storage.clock import Clock
 from storage.errors import HoldfastError
 from storage.layout.address import Address
+
+LOSSES_MAX: Final = 2
 
 
 class HostFinder(Protocol):
@@ -100,8 +103,12 @@ class HostRouter:
         """The call failed once. Send it again while that is safe and there is time."""
         deadline = self._clock.now() + self._settings.resend_for_s
         pause = self._settings.resend_first_s
+        losses = 0
         while True:
             self._give_up_unless_safe(error, address, op, args, body, stream)
+            losses += isinstance(error, LinkLost) and error.may_have_run
+            if losses > LOSSES_MAX:
+                raise error
             pause = max(pause, min(error.retry_after_s or 0.0, self._settings.resend_max_s))
             if self._closed or self._clock.now() + pause >= deadline:
                 raise error

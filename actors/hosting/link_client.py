@@ -17,7 +17,7 @@ from actors.call import Op, Reply
 from actors.errors import Overloaded
 from actors.hosting.body_stream import BodyStream
 from actors.hosting.endpoint import Endpoint
-from actors.hosting.errors import LinkLost, LinkRefused, MalformedFrame, NobodyListens
+from actors.hosting.errors import LinkLost, MalformedFrame, NobodyListens
 from actors.hosting.flow import as_chunks
 from actors.hosting.frame import (
     BODY,
@@ -240,7 +240,8 @@ class HostLink(asyncio.Protocol):
         if not self._ended.done():
             self._ended.set_result(None)
         if not self._ready.done():
-            self._ready.set_exception(LinkRefused(f"{self.endpoint} ended the connection in the handshake"))
+            text = f"{self.endpoint} ended the connection in the handshake"
+            self._ready.set_exception(LinkLost(text, may_have_run=False))
         self._out.clear()
         self.writable.set()
         refused = self._all_or_nothing and isinstance(error, BrokenPipeError)

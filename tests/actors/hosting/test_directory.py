@@ -149,6 +149,17 @@ async def test_what_may_run_twice_is_sent_again(
     assert (await call).body == body
 
 
+async def test_a_call_that_takes_one_host_after_the_other_along_is_given_up(town: Town, router: HostRouter) -> None:
+    call = await held_call(town, router, READ)
+    for life in range(3):
+        await until(lambda life=life: len(town.lives["host/0"]) == life + 1 and town.host().source.made)  # type: ignore[misc]
+        await until(lambda: town.host().activation().held)
+        await town.end("host/0")
+    with pytest.raises(HostUnavailable):
+        await call
+    assert len(town.lives["host/0"]) == 3
+
+
 async def test_what_surely_did_not_run_is_sent_again(town: Town, router: HostRouter) -> None:
     host = await town.start("host/0")
     refusals = [Moved("m"), ActivationEnded("a", retry_after_s=0.001), HostUnavailable("h")]

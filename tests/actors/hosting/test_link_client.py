@@ -266,3 +266,13 @@ async def test_a_wrong_secret_is_refused() -> None:
         with pytest.raises(LinkRefused):
             await host.link(secret=b"some other secret of enough length")
         assert (await (await host.link()).call(ALICE, Op.SQL, {}, b"x")).body == b"x"
+
+
+async def test_a_host_that_dies_in_the_handshake_refused_nobody() -> None:
+    async with a_host() as host:
+        connecting = asyncio.create_task(host.link())
+        await until(lambda: host.server._connections)
+        next(iter(host.server._connections)).abort()
+        with pytest.raises(LinkLost) as caught:
+            await connecting
+        assert not caught.value.may_have_run
