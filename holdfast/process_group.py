@@ -1,7 +1,7 @@
 """A process group of their own for the children that are started meanwhile.
 
-What is sent to our whole group (by a terminal, by `timeout`, by a supervisor) then reaches us alone: Ray's processes have
-to outlive the first signal, because hosts flush through them.
+What is sent to our whole group (by a terminal, by `timeout`, by a supervisor) then reaches us alone: Ray has to outlive
+the first signal, because hosts flush through it.
 """
 
 from __future__ import annotations

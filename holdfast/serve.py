@@ -43,6 +43,7 @@ from storage.objects.presign import LinkSigner
 from storage.objects.probe import probe_store
 
 LEFTOVERS_TIMEOUT_S = 10.0
+ABORT_WAIT_S = 1.0
 SPARES = 1
 SOURCE = "actors.source:open_source"
 
@@ -63,6 +64,7 @@ class Service:
         guarded = settings.gateway.guarded
         self._listener = listen(settings.service.host, settings.service.port, guarded=guarded)
         self._registry = ProcessRegistry(self._local_dir / "run")
+        self._folder: ShortFolder | None = None
 
     @property
     def url(self) -> str:
@@ -99,6 +101,13 @@ class Service:
         if ended:
             log.info("processes that an earlier service left were ended", extra={"count": len(ended)})
 
+    def abort(self) -> None:
+        """End what this service started, at once and without flushing. The process has to end after this."""
+        with contextlib.suppress(HoldfastError):
+            self.end_hosts(timeout_s=ABORT_WAIT_S)
+        if self._folder is not None:
+            self._folder.remove()
+
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> ObjectStore:
         secret = local_secret(self._local_dir, "links")
         links = LinkSigner(secret, self.url)
@@ -108,7 +117,7 @@ class Service:
         return store
 
     def _start_hosts(self, stack: contextlib.AsyncExitStack) -> ServiceHosts:
-        folder = ShortFolder(self._local_dir)
+        folder = self._folder = ShortFolder(self._local_dir)
         stack.callback(folder.remove)
         sockets = folder.path / "s"
         with children_apart():

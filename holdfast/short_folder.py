@@ -12,7 +12,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-PREFIX = "hf-"
+PREFIX = "hfs-"
 NOTE_NAME = "short-folder"
 # Ray puts sockets some 60 characters below its folder.
 PATH_BYTES_MAX = 40

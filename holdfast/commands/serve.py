@@ -19,11 +19,9 @@ from holdfast.console import STORE_FLAGS, Console, add_store_arguments, flags_gi
 from holdfast.exit_code import ExitCode
 from holdfast.logs import set_up_logs
 from holdfast.serve import Service
-from storage.errors import HoldfastError
 
 HELP = "run the service"
 FLAGS = {**STORE_FLAGS, "host": "HOLDFAST_HOST", "port": "HOLDFAST_PORT", "placement": "HOLDFAST_PLACEMENT"}
-ABORT_WAIT_S = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +59,5 @@ async def _serve(service: Service) -> list[str]:
 
 
 def _abort(service: Service) -> None:
-    """End at once: hosts first, or they would go on serving nobody."""
-    with contextlib.suppress(HoldfastError):
-        service.end_hosts(timeout_s=ABORT_WAIT_S)
+    service.abort()
     os._exit(ExitCode.INTERRUPTED)

@@ -33,6 +33,7 @@ WRITERS_PER_USER = 4
 LOAD_BEFORE_S = 4.0
 LOAD_AFTER_S = 8.0
 RUN_FOLDER = Path(".holdfast") / "run"
+HOST_NAMES = ("user/", "host/")
 
 
 class DemoFailed(HoldfastError):
@@ -181,4 +182,9 @@ class Tour:
 
 def serving_hosts(data_dir: Path) -> list[ProcessRecord]:
     """Host processes of a data directory that are alive."""
+    return [record for record in service_processes(data_dir) if record.name.startswith(HOST_NAMES)]
+
+
+def service_processes(data_dir: Path) -> list[ProcessRecord]:
+    """Those and Ray's own, as far as they are alive."""
     return ProcessRegistry(data_dir / RUN_FOLDER).alive()

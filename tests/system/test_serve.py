@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from holdfast.demo.tour import serving_hosts
+from holdfast.demo.tour import service_processes
 from holdfast.greeting import curl_lines
 from holdfast.service_process import ServiceProcess
 
@@ -80,7 +80,7 @@ async def test_sigterm_drains_and_the_next_service_goes_on_with_the_data(tmp_pat
     before = set(data_dir.glob("*/users/*/profiles/*/log/0000/*.ltx"))
     assert await first.drain() == 0, first.log
     assert set(data_dir.glob("*/users/*/profiles/*/log/0000/*.ltx")) > before
-    assert serving_hosts(data_dir) == []
+    assert service_processes(data_dir) == []
     second = await ServiceProcess.start(data_dir, environ=environ())
     try:
         assert (await sql(second.url, COUNT)).json()["results"][0]["rows"] == [[1]]
