@@ -27,10 +27,13 @@ class DatabaseRoutes:
     def for_router(self) -> list[Route]:
         """Every route, the hot ones first."""
         ordered = sorted(self._endpoints, key=lambda key: key[:2] not in HOT)
-        return [
-            Route(f"{shape}/{name}", self._endpoints[method, name, shape], methods=[method], name=name)
-            for method, name, shape in ordered
-        ]
+        return [self._route(method, name, shape) for method, name, shape in ordered]
+
+    def _route(self, method: str, name: str, shape: str) -> Route:
+        route = Route(f"{shape}/{name}", self._endpoints[method, name, shape], methods=[method], name=name)
+        if (method, name) not in HOT and route.methods is not None:
+            route.methods.discard("HEAD")  # the framework adds it: a whole export, made to be thrown away
+        return route
 
     def hot(self, scope: Scope) -> App | None:
         """The endpoint of a hot request, with the path's parameters put into its scope."""

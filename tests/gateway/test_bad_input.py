@@ -64,6 +64,7 @@ CASES = [
     Case("unknown method", "BREW", f"{U}/sql", 405, "method_not_allowed"),
     Case("trace", "TRACE", f"{U}/status", 405, "method_not_allowed"),
     Case("connect", "CONNECT", f"{U}/status", 405, "method_not_allowed"),
+    Case("webdav", "PROPFIND", f"{U}/export", 405, "method_not_allowed"),
     Case("delete of a database", "DELETE", f"{U}/sql", 405, "method_not_allowed"),
     # bodies
     Case("30 MB of SQL", "POST", f"{U}/sql", 413, "body_too_large", "16777216", content=b"x" * (30 * MB)),

@@ -191,3 +191,8 @@ async def test_one_users_error_leaves_others_alone(gateway: Bench) -> None:
 def test_httpx_reports_what_it_sent() -> None:
     """The client used here adds Content-Length itself, so that the declared bound is what is tested."""
     assert httpx.Request("PUT", "http://localhost", content=b"abc").headers["content-length"] == "3"
+
+
+async def test_head_does_not_make_an_export_to_throw_it_away(gateway: Bench) -> None:
+    assert (await gateway.client.head("/v1/users/alice/export")).status_code == 405
+    assert gateway.router.asked == []
