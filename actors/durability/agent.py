@@ -131,14 +131,8 @@ async def _hand_over(parts: Parts, log: ActorLog, state: LogState, commits: list
 
 
 async def keep_orphan(parts: Parts, log: ActorLog, contents: JournalContents) -> None:
-    """Copy a journal that a takeover cut off to the bucket and aside on this disk, and say so."""
+    """Copy a journal that a takeover cut off to the bucket and, where it has room, aside on this disk; and say so."""
     body = b"".join(encode_record(record) for record in contents.records)
-    kept = parts.disk.open(f"orphans/{log.address}.{contents.claim_id}")
-    try:
-        kept.write(0, body)
-        kept.sync()
-    finally:
-        kept.close()
     key = f"{orphan_prefix(parts.env, log.address)}{contents.claim_id}"
     view = contents.view
     try:
@@ -152,5 +146,18 @@ async def keep_orphan(parts: Parts, log: ActorLog, contents: JournalContents) ->
         "commits": [view.first_commit, view.last_commit],
     }
     await parts.store.put(f"{key}.json", json.dumps(report).encode(), content_type="application/json")
+    try:
+        _keep_aside(parts.disk, f"orphans/{log.address}.{contents.claim_id}", body)
+    except OSError as error:
+        logger.warning("orphan only in the bucket: %s", error, extra={"address": str(log.address)})
     parts.counters.orphans += 1
     logger.error("journal orphaned: another machine took the actor over without it", extra=report)
+
+
+def _keep_aside(disk: Disk, name: str, body: bytes) -> None:
+    kept = disk.open(name)
+    try:
+        kept.write(0, body)
+        kept.sync()
+    finally:
+        kept.close()

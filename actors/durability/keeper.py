@@ -60,7 +60,7 @@ class Keeper:
         self._on_end = on_end
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._hold_timer: asyncio.TimerHandle | None = None
         self._collected_at = parts.clock.now()
         state = claimed.recovered.state
@@ -184,8 +184,6 @@ class Keeper:
 
     async def kill(self, error: HoldfastError) -> None:
         """End now, write nothing to the bucket. The journal keeps what was not shipped."""
-        if self._closed:
-            return
         self._ending = True
         self.ownership.fenced = True
         self.gate.fail_all(error)
@@ -201,7 +199,7 @@ class Keeper:
         try:
             await self._log.put(draft, attempts_max=RELEASE_SENDS_MAX)
         except HoldfastError as error:
-            logger.warning("release not confirmed", extra={"address": str(self._log.address), "error": str(error)})
+            self._warn("release not confirmed", error)
 
     def _drive(self, level: Durability, commit: int) -> None:
         """Somebody waits: make what they wait for happen."""
@@ -270,7 +268,7 @@ class Keeper:
                 collected = await collect(self._log, retention_s=self._parts.settings.retention_s)
                 self._parts.counters.collected_slots += collected.slots
             except HoldfastError as error:
-                logger.warning("collection failed", extra={"address": str(self._log.address), "error": str(error)})
+                self._warn("collection failed", error)
 
     def _on_fenced(self) -> None:
         if not self._ending:
@@ -292,7 +290,7 @@ class Keeper:
                 )
                 break
             except HoldfastError as error:
-                logger.warning("hand-over waits", extra={"address": str(self._log.address), "error": str(error)})
+                self._warn("hand-over waits", error)
                 await self._parts.clock.sleep(LOOK_AGAIN_S)
         self._parts.counters.handovers += handed
         self.gate.fail_all(moved)
@@ -306,28 +304,41 @@ class Keeper:
             self.gate.recheck()
             await self._parts.clock.sleep(0.01)
 
+    @property
+    def _closed(self) -> bool:
+        return self._closing is not None
+
     async def _close(self, error: HoldfastError | None, *, journal_done: bool, settle: bool = False) -> None:
-        if self._closed:
-            return
-        self._closed = True
+        """The first ending counts. It goes on to its end whoever of those that wait for it is called off."""
+        if self._closing is None:
+            work = self._free(error, journal_done=journal_done, settle=settle)
+            self._closing = asyncio.get_running_loop().create_task(work)
+        await asyncio.shield(self._closing)
+
+    async def _free(self, error: HoldfastError | None, *, journal_done: bool, settle: bool) -> None:
         if self._hold_timer is not None:
             self._hold_timer.cancel()
-        current = asyncio.current_task()
-        others = [task for task in self._tasks if task is not current]
-        for task in others:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if not journal_done:
             self._parts.group_commit.sync_now(self._sync)
         self._sync.closed = True
-        self.journal.close(delete=journal_done)
+        try:
+            self.journal.close(delete=journal_done)
+        except OSError as failure:
+            self._warn("journal not put away", failure)
         self._lock.release()
         if settle:
             try:
                 await settle_journal(self._parts, self._log.address)
-            except HoldfastError as failure:
-                logger.warning("orphan kept locally", extra={"address": str(self._log.address), "error": str(failure)})
+            except (HoldfastError, OSError) as failure:
+                self._warn("orphan kept locally", failure)
         self._on_end(error)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        logger.warning(what, extra={"address": str(self._log.address), "error": str(error)})
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

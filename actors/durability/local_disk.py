@@ -17,6 +17,7 @@ from pathlib import Path
 
 from actors.durability.disk import Disk, DiskFile, DiskFull, Lock
 from actors.errors import AddressLocked
+from storage.errors import Unavailable
 
 GROW_BYTES = 64 << 10
 SYNC_THREADS = 8
@@ -38,16 +39,18 @@ class LocalDisk(Disk):
 
     def lock(self, name: str) -> Lock:
         path = self._path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unavailable(f"lock {name}: {error.strerror}", retry_after_s=5.0) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             raise AddressLocked(f"lock {name}: held by process {holder}", retry_after_s=0.1) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        _sign(descriptor)
         return _LocalLock(descriptor)
 
     def open(self, name: str) -> DiskFile:
@@ -136,6 +139,15 @@ class _LocalFile(DiskFile):
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def _sign(descriptor: int) -> None:
+    """Say who holds a lock, for the message of whoever meets it. A full disk has no room for that."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+    except OSError:
+        pass
 
 
 def _machine_id(root: Path) -> str:
