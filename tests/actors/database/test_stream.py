@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import threading
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import msgspec
@@ -126,12 +129,34 @@ async def test_a_chunk_past_the_deadline_ends_the_stream_with_its_code() -> None
     assert answer[-1]["error"]["code"] == "statement_timeout"
 
 
-async def test_a_cancelled_consumer_ends_the_statement() -> None:
-    endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c WHERE x = 1"
-    stream = await open_stream(a_database().copy_image(), SETTINGS, a_batch(endless))
-    reading = asyncio.ensure_future(anext(stream))
-    await asyncio.sleep(0)
-    reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-    await cast(AsyncGenerator[bytes, None], stream).aclose()
+class Watched(ThreadPoolExecutor):
+    """Tells when its second job, the first chunk, is running."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.jobs = 0
+        self.running = threading.Event()
+
+    def submit(self, work: Any, /, *args: Any, **named: Any) -> Any:
+        self.jobs += 1
+        number = self.jobs
+
+        def job() -> Any:
+            if number == 2:
+                self.running.set()
+            return work(*args, **named)
+
+        return super().submit(job)
+
+
+@pytest.mark.timeout(30)
+async def test_a_cancelled_consumer_ends_the_statement_that_runs_for_it() -> None:
+    endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c WHERE x = 2"
+    patient = dataclasses.replace(SETTINGS, statement_deadline_s=3600.0)
+    with Watched() as executor:
+        stream = await open_stream(a_database().copy_image(), patient, a_batch(endless), executor=executor)
+        reading = asyncio.ensure_future(anext(stream))
+        assert await asyncio.to_thread(executor.running.wait, 20)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading

@@ -143,6 +143,19 @@ def test_a_free_page_that_a_rollback_left_changed_is_restored_and_in_no_commit()
     assert database.copy_image().pages == before
 
 
+def test_a_revert_restores_pages_that_were_cut_off_grown_and_overwritten() -> None:
+    pages = [bytes([n]) * 512 for n in range(1, 5)]
+    file = ImageFile(PageImage(512, pages.copy()))
+    file.xTruncate(2 * 512)
+    file.xWrite(b"z" * 512, 0)
+    file.xWrite(b"z" * 512, 6 * 512)
+    file.xSync(0)
+    file.revert()
+    assert file.pages == pages
+    commit_now(file)
+    assert file.take() is None
+
+
 def test_two_commits_that_nobody_took_are_handed_out_as_one() -> None:
     database = a_database(TABLE)
     follower = Follower(database)
