@@ -24,7 +24,7 @@ from actors.errors import ActivationEnded, DatabaseBroken, DatabaseError, Outcom
 from actors.model.answers import answer_durable, answer_flush, imported_body, status_body
 from actors.model.birth import apply_schema, template_image
 from actors.model.sql_turn import Answer, Scene, SqlTurn, durability_of
-from actors.model.transfer import counted, export_reply, rows_reply, uploaded_image
+from actors.model.transfer import CountedStream, export_reply, rows_reply, uploaded_image
 from actors.model.turn_queue import TurnQueue
 from storage.errors import HoldfastError
 from storage.layout.address import Address
@@ -236,7 +236,7 @@ class Activation:
                 drop(error)
                 return
             assert reply.stream is not None
-            call.reply(replace(reply, stream=counted(reply.stream, self._stream_over)))
+            call.reply(replace(reply, stream=CountedStream(reply.stream, self._stream_over)))
 
         self.keeper.hold(self.keeper.committed, level, wrote=False, release=lambda: self._spawn(begin()), drop=drop)
 

@@ -34,16 +34,34 @@ async def export_reply(image: PageImage, bookmark: Bookmark) -> Reply:
     return Reply(stream=export_chunks(image), content_type=SQLITE_TYPE, headers={"Holdfast-Bookmark": str(bookmark)})
 
 
-async def counted(stream: AsyncIterator[bytes], closed: Callable[[], None]) -> AsyncIterator[bytes]:
-    """`stream`, with a word when it is over, however it ends."""
-    try:
-        async for chunk in stream:
-            yield chunk
-    finally:
-        closed()
-        close = getattr(stream, "aclose", None)
+class CountedStream:
+    """A stream that says once when it is over, however it ends: run dry, failed, or closed before its first chunk."""
+
+    def __init__(self, stream: AsyncIterator[bytes], over: Callable[[], None]) -> None:
+        self._stream = stream
+        self._over: Callable[[], None] | None = over
+
+    def __aiter__(self) -> CountedStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._stream)
+        except BaseException:
+            self._end()
+            raise
+
+    async def aclose(self) -> None:
+        """Stop reading and free what the stream holds."""
+        self._end()
+        close = getattr(self._stream, "aclose", None)
         if close is not None:
             await close()
+
+    def _end(self) -> None:
+        over, self._over = self._over, None
+        if over is not None:
+            over()
 
 
 async def read_upload(call: Call, bytes_max: int) -> bytes:
