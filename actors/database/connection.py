@@ -57,6 +57,7 @@ class GuardedConnection:
             _configure(self.apsw, file.page_size, settings)
             self.apsw.authorizer = self.guard
             self.apsw.set_progress_handler(deadline, STEPS)
+            self.schema = Schema(-1, (), False)
             self.schema = self.read_schema()
         except apsw.Error as error:
             raise DatabaseBroken(f"the image does not open: {error}") from error
@@ -92,7 +93,10 @@ class GuardedConnection:
 
     def read_schema(self) -> Schema:
         """The schema as the open transaction sees it. To be read before the commit: after it nothing may fail."""
-        return Schema(self._read_schema_version(), system_entries(self._query), self._may_fail_partly())
+        version = self._read_schema_version()
+        if version == self.schema.version:
+            return self.schema
+        return Schema(version, system_entries(self._query), self._may_fail_partly())
 
     def _may_fail_partly(self) -> bool:
         return any(may_fail_partly(str(row[0])) for row in self._query(_FAIL_SQL))

@@ -94,7 +94,7 @@ class Database:
             self._schema_touched = True
             self._undo()
             self._fail(error, Place())
-        if self._connection.schema != schema:
+        if self._connection.schema is not schema:
             self._connection.schema = schema
             self._forget_plans()
         return answer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actors.database.database import Database
 from actors.database.image import PageImage, zero_page
 from actors.database.vfs import ImageFile, connect, merge_commits
-from actors.errors import ConstraintFailed, DatabaseBroken, SqlError
+from actors.errors import ConstraintFailed, DatabaseBroken, JournalFull, SqlError
 from storage.errors import HoldfastError
 from tests.actors.database.factory import SETTINGS, Follower, a_batch, a_database, integrity_problems, rows, run
 
@@ -213,6 +213,43 @@ def test_a_vetoed_commit_leaves_the_image_as_it_was_and_leaks_nothing_later(batc
     assert database.copy_image().pages == before
     reopened = Database.open(database.copy_image(), SETTINGS)
     assert rows(reopened, "SELECT length(a), b FROM t") == [(20000, "x")]
+    assert integrity_problems(follower.image) == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_database_goes_on_after_vetoes_of_ours_as_if_the_refused_batches_had_never_run(seed: int) -> None:
+    database, chance = a_database(TABLE, INDEX, page_size=1024, cache_kib=2), random.Random(seed)
+    twin = a_database(TABLE, INDEX, page_size=1024)
+    follower = Follower(database)
+    refused = 0
+
+    def refuse() -> None:
+        raise JournalFull("no room in the journal")
+
+    for number in range(150):
+        insert = ("INSERT INTO t(a, b) VALUES(?, ?)", [bytes(chance.randrange(9000)), "x" * chance.randrange(99)])
+        batch = chance.choice(
+            (
+                a_batch(insert),
+                a_batch(insert, insert, "DELETE FROM t WHERE id % 3 = 0"),
+                a_batch(("DELETE FROM t WHERE id > ?", [chance.randrange(100)])),
+                a_batch(f"CREATE TABLE u{number}(a)", f"INSERT INTO u{number} SELECT id FROM t"),
+                a_batch("SELECT count(*) FROM t"),
+            )
+        )
+        database.file.veto = refuse if chance.random() < 0.4 else None
+        try:
+            database.execute(batch)
+        except JournalFull:
+            refused += 1
+            assert follower.follow() is None
+        else:
+            twin.execute(batch)
+            follower.follow()
+        database.file.veto = None
+    assert refused > 20
+    query = "SELECT id, length(a), b FROM t ORDER BY id"
+    assert rows(database, query) == rows(twin, query)
     assert integrity_problems(follower.image) == []
 
 
