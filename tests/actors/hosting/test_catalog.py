@@ -215,6 +215,18 @@ async def test_one_that_is_busy_or_has_calls_open_is_not_idle() -> None:
         assert (await held).body == b"held"
 
 
+async def test_one_that_says_it_is_busy_stays_though_no_call_is_open() -> None:
+    async with a_house(idle_evict_s=900, sweep_interval_s=5) as house:
+        house.catalog.start()
+        await house.ask(ALICE)
+        house.made[0].busy = True
+        await house.clock.pass_by(2000)
+        assert house.live() == [ALICE]
+        house.made[0].busy = False
+        await house.clock.pass_by(5)
+        assert house.live() == []
+
+
 async def test_a_call_that_comes_while_its_activation_leaves_runs_on_the_next_one() -> None:
     async with a_house(idle_evict_s=10, sweep_interval_s=5) as house:
         house.catalog.start()

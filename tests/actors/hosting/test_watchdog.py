@@ -77,7 +77,7 @@ def test_a_loop_that_turns_lives_on() -> None:
 def test_time_in_which_the_watcher_slept_too_does_not_count() -> None:
     watched = Watched()
     looks = threading.Event()
-    times = iter([0.0, 100_000.0])
+    times = iter([0.0, 0.5, 100_000.0])
 
     def now() -> float:
         moment = next(times, None)
