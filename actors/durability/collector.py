@@ -11,6 +11,7 @@ from actors.durability.recovery import apply_entry, apply_pages
 from storage.errors import CorruptSegment, LogGap, ObjectNotFound
 from storage.log.actor_log import ActorLog, SnapshotRef
 from storage.log.collect import ListedSnapshot, plan_collect
+from storage.log.record import LogState
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +52,19 @@ async def _newest_verified(
 
 
 async def verify_snapshot(log: ActorLog, ref: SnapshotRef, snapshots: tuple[SnapshotRef, ...]) -> bool:
-    """Whether the snapshot equals what its predecessor (or nothing) and the slots up to it add up to."""
+    """Whether the snapshot, pages and state, equals what its predecessor (or nothing) and the slots up to it add up to."""
     before = max((each for each in snapshots if each.slot < ref.slot), key=lambda each: each.slot, default=None)
     try:
         segment, state = await log.read_snapshot(ref)
         image: PageImage | None = None
-        base = 0
+        expected = LogState()
         if before is not None:
-            base_segment, base_state = await log.read_snapshot(before)
-            base = base_state.last_slot
+            base_segment, expected = await log.read_snapshot(before)
             image = apply_pages(None, base_segment.page_size, CommitPages(base_segment.page_count, base_segment.pages))
-        for slot in range(base + 1, ref.slot + 1):
-            image = apply_entry(image, await log.read(slot))
+        for slot in range(expected.last_slot + 1, ref.slot + 1):
+            entry = await log.read(slot)
+            image, expected = apply_entry(image, entry), expected.advance(entry.record)
     except (CorruptSegment, LogGap, ObjectNotFound):
         return False
     claimed = apply_pages(None, segment.page_size, CommitPages(segment.page_count, segment.pages))
-    return image is not None and image.pages == claimed.pages and state.last_slot == ref.slot
+    return image is not None and image.pages == claimed.pages and state == expected

@@ -90,6 +90,8 @@ class Keeper:
         )
         self.flusher = Flusher(log, parts, self.ownership, self.journal, self.gate, hooks)
         self._sync = JournalSync(self.journal, self.gate.advance_local, self._on_sync_failed)
+        if (image := self.snapshotter.after_claim(claimed.image, state)) is not None:
+            self._spawn(self._snapshot(image, state))
 
     # ---- commits and replies
 

@@ -40,6 +40,12 @@ class Snapshotter:
         self.written = 0
         self.last_slot = recovered.snapshot_slot
 
+    def after_claim(self, image: PageImage, state: LogState) -> PageImage | None:
+        """The ownership begins with `image`, the end of slot `state.last_slot`. A copy of it if the tail is too long:
+        whoever is only read adds slots by coming and going, and never flushes."""
+        self._tail_slots = state.last_slot - self.last_slot
+        return image.copy() if self._tail_slots >= self._settings.snapshot_slots_max else None
+
     def before_flush(self, live: PageImage, flush_bytes: int) -> None:
         """A flush has taken every commit so far. Keep the image as it is now if the flush will make a snapshot due."""
         due = not self._writing and self._due(live.byte_size, more_bytes=flush_bytes)
