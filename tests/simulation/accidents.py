@@ -89,11 +89,6 @@ class Accidents:
         seconds = self._rng.uniform(*LONG_S)
         self._trap_at("head", "log/0000/", lambda process: self._pause_process(process, seconds))
 
-    def kill_at_hint(self) -> None:
-        """A snapshot was written and its hint is not; or a collector dies between slots and snapshots."""
-        name, part = self._rng.choice((("put", "current.json"), ("delete", "log/0009/")))
-        self._trap_at(name, part, self._kill_around, nth=1)
-
     # ---- ownership
 
     def move(self) -> None:
@@ -142,7 +137,7 @@ class Accidents:
     def wall_jump(self) -> None:
         machine = self._machine()
         if machine is not None:
-            machine.clock.wall_offset += self._rng.choice((-1, 1)) * 10 ** self._rng.uniform(0, 6)
+            machine.clock.wall_offset += self._rng.choice((-1, 1)) * 10 ** self._rng.uniform(0, 4)
 
     # ---- the way to the bucket
 
@@ -168,7 +163,7 @@ class Accidents:
             return
         seconds = self._rng.uniform(5.0, 40.0)
         before = machine.weather
-        machine.weather = replace(before, puts_refused=True)
+        machine.weather = replace(before, puts_refused="")
         machine.hindered(self._loop.time(), self._loop.time() + seconds)
         self._loop.world_at(self._loop.time() + seconds, self._end_refusing, machine)
 
@@ -178,14 +173,19 @@ class Accidents:
         if host is None or not host.machine.up:
             return
         machine, seconds = host.machine, self._rng.uniform(60.0, 90.0)
-        machine.weather = replace(machine.weather, puts_refused=True)
+        machine.weather = replace(machine.weather, puts_refused="")
         machine.hindered(self._loop.time(), self._loop.time() + seconds)
         self._loop.world_at(self._loop.time() + self._rng.uniform(15.0, 35.0), self.move)
         self._loop.world_at(self._loop.time() + seconds, self._end_refusing, machine)
 
+    def refuse_hints(self) -> None:
+        """Nobody can write hints any more, for good: they grow as old as collected ground."""
+        for machine in self._cluster.machines:
+            machine.weather = replace(machine.weather, puts_refused="current.json")
+
     @staticmethod
     def _end_refusing(machine: Machine) -> None:
-        machine.weather = replace(machine.weather, puts_refused=False)
+        machine.weather = replace(machine.weather, puts_refused=None)
 
     # ---- disks
 

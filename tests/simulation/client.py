@@ -55,6 +55,8 @@ class Client:
         self._judge = judge
         self._calls = 0
         self.stale_share = 0.1
+        self.keyed_share = 0.2
+        self.answer_s = NETWORK_S
 
     # ---- what clients do
 
@@ -69,26 +71,29 @@ class Client:
                 await asyncio.sleep(self._rng.uniform(0.2, 1.0))
 
     async def write(self, address: str, level: Durability) -> told.Write:
-        """One row, in as many attempts as surely did not run."""
-        write = told.Write(len(self._history.writes) + 1, address, level, self._loop.time())
+        """One row, in as many attempts as surely did not run; with an idempotency key also in those that may have."""
+        write = told.Write(self._history.next_number(), address, level, self._loop.time())
         self._history.writes.append(write)
+        keyed = self._rng.random() < self.keyed_share
+        key = f"write {write.number}" if keyed else None
+        params: list[object] = [write.number, "x" * self._rng.randrange(200)]
         unrun = True
         for _ in range(ATTEMPTS_MAX):
             try:
-                answer = await self.sql(
-                    address, INSERT, [write.number, "x" * self._rng.randrange(200)], level, write.number, write.sent_at
-                )
+                answer = await self.sql(address, INSERT, params, level, write.number, write.sent_at, key=key)
             except (OutcomeUnknownWrite, OutcomeUnknown, ConnectionBroken):
                 unrun = False
-                break
+                if not keyed:
+                    break
+                await asyncio.sleep(self._rng.uniform(0.05, 1.0))
             except HoldfastError as error:
                 self._check_error(error)
                 await asyncio.sleep(self._rng.uniform(0.05, 1.0))
-                continue
-            write.outcome = told.Outcome.OK
-            write.reply = answer.record
-            write.bookmark = str(answer.body["bookmark"])
-            return write
+            else:
+                write.outcome = told.Outcome.OK
+                write.reply = answer.record
+                write.bookmark = str(answer.body["bookmark"])
+                return write
         write.outcome = told.Outcome.NOT_RUN if unrun else told.Outcome.UNKNOWN
         return write
 
@@ -130,11 +135,13 @@ class Client:
         write: int | None,
         sent_at: float,
         host: Host | None = None,
+        key: str | None = None,
     ) -> Answer:
         """Run a statement. Raises the actor's error, or ConnectionBroken."""
         body = json.dumps({"sql": sql, "params": params}).encode()
         record = told.Reply(address, "", level, write, sent_at, 0.0, frozenset(), 0, 0)
-        return await self.call(address, Op.SQL, {"durability": level.value}, body, record, host)
+        args = {"durability": level.value, **({"idempotency_key": key} if key is not None else {})}
+        return await self.call(address, Op.SQL, args, body, record, host)
 
     # ---- the network
 
@@ -200,7 +207,8 @@ class Client:
             _fill(record, host, body, self._loop.time())
             self._history.replies.append(record)
             self._judge(record, host)
-        self._later(_deliver, answer, Answer(self._loop.time(), host, body, record))
+        found_answer = Answer(self._loop.time(), host, body, record)
+        self._loop.world_at(self._loop.time() + self._rng.uniform(*self.answer_s), _deliver, answer, found_answer)
 
 
 def _fill(record: told.Reply, host: Host, body: Mapping[str, object], at: float) -> None:

@@ -46,6 +46,7 @@ class Cluster:
         self.note = note
         self.elsewhere = 0.4
         self.pace = 1.0
+        self.supervising = True
         self._make_software = make_software
         self._process_count = 0
         self._absent_since: dict[Machine, float] = {}
@@ -169,7 +170,7 @@ class Cluster:
     async def supervise(self) -> None:
         """Keep a live host on every machine, and every address somewhere."""
         while True:
-            for machine in self.machines_up():
+            for machine in self.machines_up() if self.supervising else ():
                 if self.loop.time() >= machine.suspended_until and not self.live_hosts(machine):
                     self.start_host(machine)
             for address in self.addresses:

@@ -95,13 +95,16 @@ class MachineLost:
 
 @dataclass(slots=True)
 class Final:
-    """One address at the end, when everything healed: what an owner reads, what the bucket alone gives."""
+    """One address at the end, when everything healed: what an owner reads, what the bucket alone gives.
+
+    `orphans`: the commit numbers in each kept journal, by claim-id.
+    """
 
     rows: Mapping[int, int]
     owner_pages: Mapping[int, bytes] | None
     bucket_pages: Mapping[int, bytes]
     bucket_rows: Mapping[int, int]
-    orphan_claims: frozenset[str]
+    orphans: Mapping[str, frozenset[int]]
 
 
 @dataclass(slots=True)
@@ -119,6 +122,17 @@ class History:
     hindrances: list[Hindrance] = field(default_factory=list)
     lost_machines: list[MachineLost] = field(default_factory=list)
     final: dict[str, Final] = field(default_factory=dict)
+    numbers: int = 0
+
+    def next_number(self) -> int:
+        """A number for a write that no other ever had."""
+        self.numbers += 1
+        return self.numbers
+
+    def forget(self) -> None:
+        """Another life begins: nothing of what was said before is owed any more."""
+        for told in (self.writes, self.replies, self.waited, self.landed):
+            told.clear()
 
     def slots(self, address: str) -> list[Landed]:
         """The slots of one log in the order they landed."""

@@ -134,14 +134,17 @@ def loss_is_bounded_and_kept(history: History) -> list[str]:
     gone = {lost.machine for lost in history.lost_machines}
     for address, final in history.final.items():
         for takeover in takeovers(history, address):
-            times = [write.reply.replied_at for write in lost_to(history, takeover) if write.reply is not None]
+            replies = [write.reply for write in lost_to(history, takeover) if write.reply is not None]
+            times = [reply.replied_at for reply in replies]
             if not times:
                 continue
             if max(times) - min(times) > bound_s:
                 found.append(f"LOST TOO MUCH: {max(times) - min(times):.1f} s of {address}, at most {bound_s:.1f} s")
             before = takeover.predecessor
-            if before.machine_id not in gone and before.claim_id not in final.orphan_claims:
-                found.append(f"ORPHAN MISSING: epoch {before.epoch} of {address} left {len(times)} writes behind")
+            kept = final.orphans.get(before.claim_id, frozenset())
+            missing = sorted({reply.commit for reply in replies} - kept)
+            if before.machine_id not in gone and missing:
+                found.append(f"ORPHAN MISSING: epoch {before.epoch} of {address}, commits {missing}")
     return found
 
 
@@ -206,11 +209,14 @@ def nothing_is_answered_after_the_next_owner(history: History) -> list[str]:
 
 
 def each_write_once(history: History) -> list[str]:
-    """No write is there twice; one whose every attempt was refused unrun is not there at all."""
+    """No write is there twice; one whose every attempt was refused unrun, or that another life made, not at all."""
     found = []
     writes = {write.number: write for write in history.writes}
     for address, final in history.final.items():
         for number, times in final.rows.items():
+            if number not in writes:
+                found.append(f"RESURRECTED: write {number} of {address} belongs to another life of its log")
+                continue
             if times > 1:
                 found.append(f"TWICE: write {number} of {address} is there {times} times")
             if writes[number].outcome is Outcome.NOT_RUN:

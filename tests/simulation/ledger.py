@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from actors.durability.journal_record import decode_records
 from storage.log.record import Kind, Record, record_from_metadata
 from storage.log.segment import decode_segment
 from storage.objects.port import StoredObject
@@ -34,7 +35,7 @@ class LogBook:
     bases: list[tuple[int, int]] = field(default_factory=list)
     ghosts: int = 0
     snapshots: int = 0
-    orphan_claims: set[str] = field(default_factory=set)
+    orphans: dict[str, frozenset[int]] = field(default_factory=dict)
 
     def reached(self, epoch: int) -> int:
         """Last commit of what an owner of this epoch wrote or continued: a later epoch's begin at that one's base."""
@@ -92,6 +93,11 @@ class Ledger:
                 base = slot
         return image
 
+    def forget(self) -> None:
+        """The logs were deleted: their slots begin again at 1."""
+        for address in self.books:
+            self.books[address] = LogBook()
+
     def _watch(self, stored: StoredObject, replaced: bool) -> None:
         key = stored.info.key
         for pattern, found_one in ((_SLOT, self._slot), (_SNAPSHOT, self._snapshot), (_ORPHAN, self._orphan)):
@@ -130,7 +136,8 @@ class Ledger:
             self._history.faults.append(f"SNAPSHOT: of slot {slot} of {address} differs from slots 1 to {slot}")
 
     def _orphan(self, address: str, claim_id: str, stored: StoredObject) -> None:
-        self.books[address].orphan_claims.add(claim_id)
+        if stored.info.key.endswith(".journal"):
+            self.books[address].orphans[claim_id] = frozenset(record.number for record in decode_records(stored.body))
 
     def _now(self) -> float:
         return self._bucket.true_time()

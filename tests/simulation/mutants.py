@@ -53,15 +53,23 @@ STALLED_SYNCS = a_profile(
 SECOND_HOSTS = a_profile({"second_host": 3.0, "pause": 1.0, "pause_long": 1.0, "kill": 1.0}, machines=(1, 1))
 LATE_FLUSHES = a_profile({"refuse_puts_long": 1.0}, levels=LOCAL, horizon_s=(90.0, 120.0), rough=0.0, stale_share=0.0)
 HINTS = a_profile(
-    {"kill_at_hint": 3.0, "move": 1.0, "kill": 0.5},
-    every_s=0.1 * DAY_S,
-    horizon_s=(3 * DAY_S, 5 * DAY_S),
+    {"refuse_hints": 1.0, "move": 1.0},
+    every_s=0.2 * DAY_S,
+    horizon_s=(4 * DAY_S, 5 * DAY_S),
     think_s=2000.0,
     pace=600.0,
     settings=PROFILES["days"].settings,
     stray_s_max=DAY_S,
 )
-WIPED = a_profile({"wipe": 1.0, "kill": 2.0, "power_off": 1.0}, levels=LOCAL, every_s=5.0, horizon_s=(25.0, 40.0))
+WIPED = a_profile(
+    {"kill": 2.0, "kill_and_move": 1.0, "power_off": 0.5},
+    levels=LOCAL,
+    rough=0.0,
+    every_s=5.0,
+    horizon_s=(25.0, 40.0),
+    wiped_after_s=(0.2, 4.0),
+    stale_share=0.0,
+)
 LOST_BOOKMARKS = a_profile({"move": 1.0, "pause_long": 1.0, "kill": 1.0, "power_off": 1.0}, write_share=0.9)
 REPLAYS = a_profile({"kill_at_put": 2.0, "power_off": 2.0, "kill": 1.0}, machines=(1, 1), every_s=4.0, rough=1.0)
 TORN = DiskWeather(sync_s=(0.001, 0.3))
@@ -86,7 +94,7 @@ MUTANTS = (
     Mutant("18", Rules(relists_after_pause=False), PROFILES["days"]),
     Mutant("18, the hint", Rules(distrusts_hint=False), HINTS),
     Mutant("19", Rules(snapshots_settled_only=False), MOVING),
-    # Mutant("31", Rules(claim=ClaimRules(matches_by_claim_id=False)), WIPED),
+    Mutant("31", Rules(claim=ClaimRules(matches_by_claim_id=False)), WIPED),
     Mutant("32", Rules(bookmark_has_epoch=False), LOST_BOOKMARKS),
     Mutant("33", Rules(holds_when_flush_is_late=False, looks_wait_for_puts=False), LATE_FLUSHES),
 )

@@ -32,7 +32,7 @@ class Profile:
     every_s: float = 12.0
     rough: float = 0.5
     horizon_s: tuple[float, float] = (50.0, 100.0)
-    think_s: float = 0.5
+    think_s: float = 0.4
     clients: tuple[int, int] = (1, 3)
     levels: Mapping[Durability, float] = field(
         default_factory=lambda: {Durability.LOCAL: 0.6, Durability.R2: 0.3, Durability.MEMORY: 0.1}
@@ -47,6 +47,9 @@ class Profile:
     stray_s_max: float = 60.0
     stale_share: float = 0.1
     slow_answer: float = 0.0
+    keyed_share: float = 0.2
+    answer_s: tuple[float, float] = (0.0005, 0.01)
+    wiped_after_s: tuple[float, float] | None = None
 
 
 CRASHES = {"kill": 3.0, "kill_soon": 3.0, "kill_at_put": 3.0, "power_off": 1.5}
@@ -54,7 +57,9 @@ MOVES = {"move": 3.0, "release": 1.0, "second_host": 1.0}
 STALLS = {"pause": 2.0, "pause_long": 1.0, "cut": 1.0, "cut_long": 1.0, "suspend_long": 0.5}
 
 PROFILES: dict[str, Profile] = {
-    "mixed": Profile(4.0, {**CRASHES, **MOVES, **STALLS, "lose": 0.2, "wall_jump": 0.5, "outage": 0.3}),
+    "mixed": Profile(
+        4.0, {**CRASHES, **MOVES, **STALLS, "lose": 0.2, "wall_jump": 0.5, "outage": 0.3}, addresses=(1, 2), every_s=8.0
+    ),
     "crashes": Profile(3.0, CRASHES, machines=(1, 2), every_s=6.0, elsewhere=0.3),
     "one_machine": Profile(1.0, {**CRASHES, "second_host": 2.0, "pause": 1.0}, machines=(1, 1), every_s=5.0),
     "takeovers": Profile(3.0, {**MOVES, "kill": 0.5, "pause": 0.5, "kill_at_put": 1.0}, machines=(2, 3), every_s=8.0),
@@ -77,6 +82,7 @@ PROFILES: dict[str, Profile] = {
         think_s=3000.0,
         clients=(1, 2),
         pace=600.0,
+        keyed_share=0.0,  # a call that slept in a paused host for days outlives its key
         settings={"snapshot_slots_max": 4, "retention_s": DAY_S, "snapshot_age_max_s": DAY_S / 4},
         stray_s_max=3 * DAY_S,
     ),

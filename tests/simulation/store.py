@@ -155,7 +155,7 @@ class SimStore:
         self._process.check_alive()
         self._line.sent(self._process, name, key)
         self._process.check_alive()
-        fate = draw_fate(self._line.weather, self._rng, name)
+        fate = draw_fate(self._line.weather, self._rng, name, key)
         answer: asyncio.Future[T] = self._loop.create_future()
         leaves_at = self._loop.time() + self._process.debt
         self._note_trouble(fate, leaves_at)
@@ -258,6 +258,7 @@ class _Request:
 
     def _give_up_later(self) -> None:
         """No answer will come: the client notices at its timeout, or at once when that has passed."""
+        self._line.trouble(self._leaves_at, self._timeout_at)
         self._loop.world_at(max(self._loop.time(), self._timeout_at), self._give_up)
 
     def _give_up(self) -> None:

@@ -33,10 +33,12 @@ def a_read(seen: set[int], *, sent: float = 8.0, level: Durability = LOCAL, epoc
     return Reply(ADDRESS, "p1", level, None, sent, sent + 0.1, frozenset(seen), epoch, 0, sent + 0.2)
 
 
-def final(*numbers: int, bucket: tuple[int, ...] | None = None, orphans: frozenset[str] = frozenset()) -> Final:
+def final(
+    *numbers: int, bucket: tuple[int, ...] | None = None, orphans: dict[str, frozenset[int]] | None = None
+) -> Final:
     rows = dict.fromkeys(numbers, 1)
     bucket_rows = rows if bucket is None else dict.fromkeys(bucket, 1)
-    return Final(rows, {1: b"a"}, {1: b"a"}, bucket_rows, orphans)
+    return Final(rows, {1: b"a"}, {1: b"a"}, bucket_rows, orphans or {})
 
 
 def a_history(*writes: Write, reads: tuple[Reply, ...] = (), ends: Final | None = None) -> History:
@@ -50,7 +52,7 @@ def a_history(*writes: Write, reads: tuple[Reply, ...] = (), ends: Final | None 
 
 def a_forced_takeover(*writes: Write, hindered: bool = True, waited: float = 16.0, orphan: bool = True) -> History:
     """Epoch 1 on m0 acknowledged `writes`, epoch 2 on m1 opened over it at time 40 and knows nothing of them."""
-    ends = final(orphans=frozenset({"claim1"} if orphan else ()))
+    ends = final(orphans={"claim1": frozenset(range(1, 9))} if orphan else {})
     history = a_history(*writes, ends=ends)
     history.landed = landed(
         (0.0, a_record(Kind.TAKE, 1)),

@@ -22,7 +22,7 @@ class Outcome(Enum):
 class Weather:
     """Probabilities per request and ranges in seconds. `slow` applies to each direction by itself.
 
-    `puts_refused`: every write is answered 429, while looks and lists go through.
+    `puts_refused`: every write of a key with this in it is answered 429, while looks and lists go through.
     """
 
     latency_s: tuple[float, float] = (0.005, 0.08)
@@ -37,7 +37,7 @@ class Weather:
     slow_answer: float = 0.0
     slow_s: tuple[float, float] = (0.5, 14.0)
     timeout_s: float = 15.0
-    puts_refused: bool = False
+    puts_refused: str | None = None
 
 
 CALM = Weather()
@@ -63,8 +63,8 @@ class Fate:
     stray_s: float | None
 
 
-def draw_fate(weather: Weather, rng: random.Random, name: str) -> Fate:
-    """The fate of one request of this kind under this weather."""
+def draw_fate(weather: Weather, rng: random.Random, name: str, key: str) -> Fate:
+    """The fate of one request under this weather."""
     request_s = rng.uniform(*weather.latency_s)
     answer_s = rng.uniform(*weather.latency_s)
     if weather.slow_request and rng.random() < weather.slow_request:
@@ -76,7 +76,7 @@ def draw_fate(weather: Weather, rng: random.Random, name: str) -> Fate:
         low, high = weather.stray_s
         stray_s = low * (high / low) ** rng.random()
     outcome = _draw_outcome(weather, rng)
-    if weather.puts_refused and name == "put":
+    if weather.puts_refused is not None and name == "put" and weather.puts_refused in key:
         outcome = Outcome.REFUSED
     return Fate(outcome, request_s, answer_s, stray_s)
 

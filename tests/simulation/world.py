@@ -36,6 +36,7 @@ from tests.simulation.weather import CALM
 
 STEPS_MAX = 400_000
 HEAL_S = 60.0
+WIPE_S = 5.0
 FINAL_ATTEMPTS_MAX = 60
 JUDGED_SHARE = 0.3
 ASKED_BACK = 12
@@ -109,6 +110,10 @@ class World:
         tasks = [self.loop.create_task(accidents.run())] if clumsy else []
         for address in scenario.addresses:
             await client.prepare(address)
+        if scenario.profile.wiped_after_s is not None:
+            await self._wipe(self.rng.uniform(*scenario.profile.wiped_after_s))
+            for address in scenario.addresses:
+                await client.prepare(address)
         if not clumsy:
             tasks.append(self.loop.create_task(accidents.run()))
         tasks += [self.loop.create_task(self._work()) for _ in range(scenario.clients)]
@@ -121,6 +126,24 @@ class World:
         supervisor.cancel()
         self.cluster.close_absences()
 
+    async def _wipe(self, after_s: float) -> None:
+        """What nobody may do: the log is deleted, journals are left behind, and the same epochs begin again."""
+        workers = [self.loop.create_task(self._work()) for _ in range(self.scenario.clients)]
+        await asyncio.sleep(after_s)
+        self.cluster.supervising = False
+        for worker in workers:
+            worker.cancel()
+        for host in self.cluster.live_hosts():
+            self.cluster.kill(host, "before its log is wiped")
+        await asyncio.sleep(WIPE_S)
+        for key in self.bucket.keys(""):
+            if "/log/" in key:
+                self.bucket.delete(key)
+        self.note("the log is wiped")
+        self.history.forget()
+        self.ledger.forget()
+        self.cluster.supervising = True
+
     def _client(self) -> Client:
         return Client(self.cluster, self.history, random.Random(self._clients.getrandbits(64)), self._judge)
 
@@ -128,6 +151,8 @@ class World:
         """One client: writes and reads, one at a time."""
         client, profile = self._client(), self.scenario.profile
         client.stale_share = profile.stale_share
+        client.answer_s = profile.answer_s
+        client.keyed_share = profile.keyed_share
         rng = random.Random(self._clients.getrandbits(64))
         levels, shares = list(profile.levels), list(profile.levels.values())
         while True:
@@ -192,7 +217,7 @@ class World:
             owner_pages=owner,
             bucket_pages=pages,
             bucket_rows=_counted(_rows_in(pages)),
-            orphan_claims=frozenset(self.ledger.books[address].orphan_claims),
+            orphans=dict(self.ledger.books[address].orphans),
         )
 
 
