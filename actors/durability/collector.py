@@ -52,7 +52,7 @@ async def _newest_verified(
 
 
 async def verify_snapshot(log: ActorLog, ref: SnapshotRef, snapshots: tuple[SnapshotRef, ...]) -> bool:
-    """Whether the snapshot, pages and state, equals what its predecessor (or nothing) and the slots up to it add up to."""
+    """Whether the snapshot (pages and state) is what its predecessor, or nothing, and the slots up to it add up to."""
     before = max((each for each in snapshots if each.slot < ref.slot), key=lambda each: each.slot, default=None)
     try:
         segment, state = await log.read_snapshot(ref)
