@@ -61,12 +61,11 @@ class ServiceHosts:
     async def samples(self) -> Sequence[Sample]:
         """What the hosts say of themselves, for /metrics."""
         names = sorted(self._names)[:ASKED_MAX]
-        answers = await asyncio.gather(*(self._ping(name) for name in names))
+        answers = await asyncio.gather(*(self._hosts.samples(name) for name in names))
         return [
-            (f"holdfast_host_{key}", {"host": name}, float(value))
+            (sample, {**labels, "host": name}, value)
             for name, answer in zip(names, answers, strict=True)
-            for key, value in (answer or {}).items()
-            if isinstance(value, int | float) and key != "pid"
+            for sample, labels, value in answer
         ]
 
     async def drain(self) -> list[str]:

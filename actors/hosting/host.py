@@ -20,7 +20,7 @@ from actors.hosting.catalog import Catalog
 from actors.hosting.endpoint import Endpoint
 from actors.hosting.host_config import HostConfig, open_source
 from actors.hosting.link_server import LinkServer
-from actors.hosting.live import ActivationSource, LiveActivation
+from actors.hosting.live import ActivationSource, LiveActivation, Measured, Sample
 from actors.hosting.process_registry import ProcessRecord, ProcessRegistry
 from actors.hosting.scheduler import Scheduler
 from actors.hosting.watchdog import CHECK_INTERVAL_S, Watchdog
@@ -104,6 +104,13 @@ class Host:
         except asyncio.CancelledError:
             call.abandoned = True
             raise
+
+    def samples(self) -> list[Sample]:
+        """Numbers for metrics: the catalog's gauges and what the source counts."""
+        found: list[Sample] = [(f"holdfast_host_{key}", {}, float(n)) for key, n in self.catalog.status().items()]
+        if isinstance(self._source, Measured):
+            found.extend(self._source.samples())
+        return found
 
     async def wait_until_unused(self) -> None:
         """Until nobody has lived here for `retire_after_s`: a dedicated host is of no more use then."""

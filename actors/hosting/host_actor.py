@@ -20,6 +20,7 @@ import uvloop
 from actors.call import Op, Reply
 from actors.hosting.host import Host
 from actors.hosting.host_config import HostConfig
+from actors.hosting.live import Sample
 from storage.errors import InvalidRequest
 from storage.layout.address import Address
 
@@ -47,6 +48,14 @@ class HostActor:
 
         async def look() -> dict[str, object]:
             return {"pid": os.getpid(), "host": self._config.name, **self._host.catalog.status()}
+
+        return await self._wait(look())
+
+    async def samples(self) -> list[Sample]:
+        """Numbers of this host for metrics."""
+
+        async def look() -> list[Sample]:
+            return self._host.samples()
 
         return await self._wait(look())
 

@@ -6,7 +6,7 @@ The real one is actors.activation; tests bring a small echo. Nothing here knows 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from actors.call import Call
@@ -62,6 +62,19 @@ class Interruptible(Protocol):
 
     def interrupt(self) -> None:
         """Callable from any thread: the statement that runs now ends with an error."""
+        ...
+
+
+Sample = tuple[str, Mapping[str, str], float]
+"""One number for metrics: name, labels, value."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A source that has numbers to show."""
+
+    def samples(self) -> Sequence[Sample]:
+        """Counters (`…_total`) and gauges of everything it started."""
         ...
 
 

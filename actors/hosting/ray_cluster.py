@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep
@@ -37,6 +37,7 @@ from actors.errors import ActorError, HostUnavailable
 from actors.hosting.endpoint import Endpoint
 from actors.hosting.host_actor import HostActor
 from actors.hosting.host_config import HostConfig, HostPlan
+from actors.hosting.live import Sample
 from actors.hosting.process_registry import ProcessRegistry
 from storage.layout.address import Address
 
@@ -199,12 +200,19 @@ class RayHosts:
         return [address for left in await asyncio.gather(*(self.stop(name) for name in names)) for address in left]
 
     async def ping(self, name: str) -> Mapping[str, object] | None:
-        """Numbers of host `name`, None if it does not run."""
+        """How host `name` is, None if it does not run."""
+        return cast(Mapping[str, object] | None, await self._look(name, "ping"))
+
+    async def samples(self, name: str) -> Sequence[Sample]:
+        """Numbers of host `name` for metrics; none if it does not run."""
+        return cast(Sequence[Sample], await self._look(name, "samples") or ())
+
+    async def _look(self, name: str, method: str) -> object:
         handle = self._handles.get(name) or await self._cluster.in_thread(_existing, name)
         if handle is None:
             return None
         try:
-            return cast(Mapping[str, object], await asyncio.wrap_future(handle.ping.remote().future()))
+            return cast(object, await asyncio.wrap_future(getattr(handle, method).remote().future()))
         except RayActorError:
             return None
 

@@ -77,6 +77,8 @@ async def test_each_address_gets_a_process_of_its_own(dedicated: Service) -> Non
     assert await dedicated.pid(ALICE) == alice
     ping = await dedicated.hosts.ping("user/alice/default")
     assert ping is not None and (ping["pid"], ping["activations"]) == (alice, 1)
+    assert ("holdfast_host_activations", {}, 1.0) in await dedicated.hosts.samples("user/alice/default")
+    assert await dedicated.hosts.samples("user/nobody/default") == ()
 
 
 async def test_shared_hosts_are_as_many_as_the_setting_says(shared: Service) -> None:
