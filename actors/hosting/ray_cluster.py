@@ -70,8 +70,8 @@ class RayHost(HostActor):
 class RayCluster:
     """One connection of this process to Ray. All methods without `async` block."""
 
-    def __init__(self, *, own: bool, spares: int) -> None:
-        self._own, self._spares = own, spares
+    def __init__(self, *, own: bool, spares: int, registry: ProcessRegistry | None = None) -> None:
+        self._spares, self._registry = spares, registry
         self._raylet_pid = _raylet_pid() if own else None
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="holdfast-ray")
         self._warming: asyncio.Task[int] | None = None
@@ -100,10 +100,9 @@ class RayCluster:
         except (RayError, RuntimeError, OSError, ValueError, TimeoutError) as error:
             raise HostUnavailable(f"ray does not start in {folder}: {error}") from error
         _quieten()
-        cluster = cls(own=True, spares=spares)
         if registry is not None:
             _enter(registry)
-        return cluster
+        return cls(own=True, spares=spares, registry=registry)
 
     @classmethod
     def connect(cls, address: str) -> RayCluster:
@@ -129,6 +128,11 @@ class RayCluster:
             self._warming = asyncio.get_running_loop().create_task(self.in_thread(self._warm))
         return await asyncio.shield(self._warming)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the local Ray's own processes run. Without them Ray ends this process after a minute."""
+        return not self._own or _head_runs()
+
     def hosts(self, plan: HostPlan) -> RayHosts:
         """The finder of this service's hosts. `plan` is published: other Ray programs find and make hosts by it."""
         _internal_kv_put(PLAN_KEY, plan.to_json(), overwrite=True, namespace=KEY_SPACE)
@@ -142,6 +146,8 @@ class RayCluster:
         """Leave Ray; a local one ends with all its processes."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         ray.shutdown()
+        if self._registry is not None:
+            self._registry.alive()  # removes the files of those that have ended
 
     def _warm(self) -> int:
         assert self._raylet_pid is not None, "only a local Ray is warmed"
@@ -339,6 +345,14 @@ def _raylet_pid() -> int | None:
     node = ray._private.worker._global_node
     found: list[Any] = [] if node is None else node.all_processes.get("raylet", [])
     return found[0].process.pid if found else None
+
+
+def _head_runs() -> bool:
+    node = ray._private.worker._global_node
+    if node is None:
+        return False
+    processes = [info.process for kind in ("gcs_server", "raylet") for info in node.all_processes.get(kind, [])]
+    return bool(processes) and all(process.poll() is None for process in processes)
 
 
 def _idle_workers(raylet_pid: int) -> list[int]:
