@@ -18,12 +18,20 @@ MS = 1e6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One contender in one scenario in one round."""
+    """One contender in one scenario in one round. `cpu_s`: its processes' time in the measured span; `sync_ms`: what an
+    fdatasync took just before (median)."""
 
     scenario: str
     contender: str
     round: int
     outcome: Outcome
+    cpu_s: float = 0.0
+    sync_ms: float = 0.0
+
+    @property
+    def cpu_us_per_request(self) -> float:
+        """Processor time of all the contender's processes; steadier than seconds on a machine that others use."""
+        return self.cpu_s * 1e6 / self.outcome.requests if self.outcome.requests else 0.0
 
     def to_json(self) -> dict[str, Any]:
         latencies = self.outcome.all_latencies()
@@ -34,6 +42,8 @@ class Measurement:
             "rate_per_s": round(self.outcome.rate_per_s, 1),
             "p50_ms": latencies.percentile_ns(50) / MS,
             "p99_ms": latencies.percentile_ns(99) / MS,
+            "cpu_us_per_request": round(self.cpu_us_per_request, 1),
+            "sync_ms": round(self.sync_ms, 3),
             "outcome": self.outcome.to_json(),
         }
 
@@ -54,22 +64,27 @@ class Spread:
         return cls(median(values), min(values), max(values))
 
 
-Reading = Callable[[Outcome], float]
+Reading = Callable[[Measurement], float]
 
 
-def rate(outcome: Outcome) -> float:
+def rate(measurement: Measurement) -> float:
     """Successful requests per second."""
-    return outcome.rate_per_s
+    return measurement.outcome.rate_per_s
+
+
+def cpu_us(measurement: Measurement) -> float:
+    """Processor time per request, in microseconds."""
+    return measurement.cpu_us_per_request
 
 
 def latency_ms(percent: float) -> Reading:
     """The percentile over every kind of request, in milliseconds."""
-    return lambda outcome: outcome.all_latencies().percentile_ns(percent) / MS
+    return lambda measurement: measurement.outcome.all_latencies().percentile_ns(percent) / MS
 
 
 def spread(measurements: Sequence[Measurement], scenario: str, contender: str, reading: Reading) -> Spread | None:
     """The reading over all rounds; None where it was not measured."""
-    values = [reading(m.outcome) for m in measurements if m.scenario == scenario and m.contender == contender]
+    values = [reading(m) for m in measurements if m.scenario == scenario and m.contender == contender]
     return Spread.of(values) if values else None
 
 
@@ -78,7 +93,7 @@ def ratio(
 ) -> Spread | None:
     """`ours` divided by `theirs` within each round; None where a round has only one of them."""
     values: dict[tuple[str, int], float] = {
-        (m.contender, m.round): reading(m.outcome) for m in measurements if m.scenario == scenario
+        (m.contender, m.round): reading(m) for m in measurements if m.scenario == scenario
     }
     rounds = sorted({number for _, number in values})
     pairs = [(values.get((ours, number)), values.get((theirs, number))) for number in rounds]

@@ -1,4 +1,4 @@
-"""Processes as /proc shows them: who descends from whom, what they are called, how much memory is theirs."""
+"""Processes as /proc shows them: who descends from whom, how much memory and processor time is theirs."""
 
 from __future__ import annotations
 
@@ -7,26 +7,18 @@ from pathlib import Path
 _PROC = Path("/proc")
 
 
-def descendants(pid: int) -> list[int]:
-    """Every process below `pid`, however deep."""
+def with_descendants(pid: int) -> list[int]:
+    """The process and every one below it, however deep."""
     children: dict[int, list[int]] = {}
     for entry in _PROC.iterdir():
         if entry.name.isdigit() and (parent := _parent(int(entry.name))) is not None:
             children.setdefault(parent, []).append(int(entry.name))
-    found, waiting = [], [pid]
+    found, waiting = [pid], [pid]
     while waiting:
         below = children.get(waiting.pop(), [])
         found += below
         waiting += below
     return found
-
-
-def name_of(pid: int) -> str:
-    """Its command line, or nothing once it has ended."""
-    try:
-        return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
 
 
 def private_bytes(pid: int) -> int:

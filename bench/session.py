@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from bench.effort import Effort
 from bench.load.plan import Endpoint, LoadPlan
 from bench.load.processes import GeneratorFailed, run_load
+from bench.machine import median_sync_ms
 from bench.measurement import Measurement
 from bench.peers.child import PeerFailed
 from bench.peers.contender import Caller, Contender, RequestRefused
+from bench.process_table import cpu_seconds
 from bench.scenario import Scenario
 from bench.workload.population import populate
 from storage.errors import HoldfastError
@@ -24,23 +28,14 @@ SEED = 20_260_901
 FAILURES = (GeneratorFailed, PeerFailed, RequestRefused, HoldfastError, OSError, TimeoutError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
-    """How much is measured."""
-
-    rounds: int
-    duration_s: float
-    warmup_s: float
-    generators: int = 1
-
-
 @dataclass(slots=True)
 class Session:
-    """One group of contenders and what was measured of them."""
+    """One group of contenders and what was measured of them. `folder` lies on the disk that all of them use."""
 
     contenders: Sequence[Contender]
     scenarios: Sequence[Scenario]
     effort: Effort
+    folder: Path
     note: Callable[[str], None]
     measurements: list[Measurement] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -90,13 +85,23 @@ class Session:
             connections=scenario.connections,
             seed=SEED + number,
         )
+        sync_ms = median_sync_ms(self.folder)
+        spent_before = _cpu_seconds(contender)
         try:
             outcome = await run_load(plan, processes=effort.generators)
         except FAILURES as error:
             del self._endpoints[contender.name]
             self._leave_out(contender, f"failed in round {number + 1} of {scenario.name}: {error}")
             return
-        found = Measurement(scenario=scenario.name, contender=contender.name, round=number, outcome=outcome)
+        span_s = effort.warmup_s + effort.duration_s
+        found = Measurement(
+            scenario=scenario.name,
+            contender=contender.name,
+            round=number,
+            outcome=outcome,
+            cpu_s=(_cpu_seconds(contender) - spent_before) * effort.duration_s / span_s,
+            sync_ms=sync_ms,
+        )
         self.measurements.append(found)
         self.note(line_of(found))
 
@@ -123,6 +128,10 @@ async def fill(endpoint: Endpoint, scenarios: Iterable[Scenario]) -> None:
             group.create_task(work())
 
 
+def _cpu_seconds(contender: Contender) -> float:
+    return sum(cpu_seconds(pid) for pid in contender.process_ids())
+
+
 def line_of(measurement: Measurement) -> str:
     """One measurement for people."""
     outcome = measurement.outcome
@@ -131,5 +140,6 @@ def line_of(measurement: Measurement) -> str:
     return (
         f"round {measurement.round + 1}, {measurement.scenario}: {measurement.contender} "
         f"{outcome.rate_per_s:,.0f}/s, p50 {latencies.percentile_ns(50) / 1e6:.2f} ms, "
-        f"p99 {latencies.percentile_ns(99) / 1e6:.2f} ms{failures}"
+        f"p99 {latencies.percentile_ns(99) / 1e6:.2f} ms, cpu {measurement.cpu_us_per_request:.0f} us/request, "
+        f"sync {measurement.sync_ms:.2f} ms{failures}"
     )

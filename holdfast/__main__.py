@@ -20,6 +20,7 @@ from storage.errors import HoldfastError
 
 # Name on the command line -> module in holdfast/commands/.
 COMMANDS = {
+    "bench": "bench",
     "config": "config",
     "demo": "demo",
     "doctor": "doctor",

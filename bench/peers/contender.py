@@ -33,7 +33,7 @@ class Contender(Protocol):
         ...
 
     def process_ids(self) -> list[int]:
-        """The processes that hold users' databases, while it runs."""
+        """Every process it consists of, while it runs."""
         ...
 
 

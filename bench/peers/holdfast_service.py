@@ -11,13 +11,12 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from bench.load.plan import Endpoint
-from bench.process_table import descendants, name_of
+from bench.process_table import with_descendants
 from holdfast.service_process import ServiceProcess
 
 Placement = Literal["shared", "dedicated"]
 TOKEN = "bench-token"
 START_TIMEOUT_S = 120.0
-HOST_MARK = "ray::"
 
 
 class HoldfastService:
@@ -56,7 +55,5 @@ class HoldfastService:
             self._service = None
 
     def process_ids(self) -> list[int]:
-        """The hosts; the gateway is not among them."""
-        if self._service is None:
-            return []
-        return [pid for pid in descendants(self._service.pid) if HOST_MARK in name_of(pid)]
+        """Gateway, hosts and what Ray runs beside them."""
+        return [] if self._service is None else with_descendants(self._service.pid)

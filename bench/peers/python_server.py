@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.load.plan import Endpoint
 from bench.peers.child import ChildProcess, free_port
+from bench.process_table import with_descendants
 
 
 class PythonServer:
@@ -36,4 +37,4 @@ class PythonServer:
             self._child = None
 
     def process_ids(self) -> list[int]:
-        return [] if self._child is None else [self._child.pid]
+        return [] if self._child is None else with_descendants(self._child.pid)

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.load.plan import Endpoint
+from bench.machine import first_line
 from bench.peers.child import ChildProcess, PeerFailed, free_port
 from bench.peers.python_server import PythonServer
 from bench.peers.schema import SHARED_SCHEMA
+from bench.process_table import with_descendants
 from bench.workload.dialect import Dialect
 
 OWNER_UNDER_ROOT = "postgres"
@@ -46,6 +48,12 @@ class FastApiPostgres:
         if find_spec("asyncpg") is None:
             return "asyncpg is not installed: `make bench-peers` installs it"
         return None
+
+    def version(self) -> str:
+        """What the server says of itself."""
+        return (
+            "not installed" if self._programs is None else first_line([str(self._programs / "postgres"), "--version"])
+        )
 
     async def start(self) -> Endpoint:
         assert self._programs is not None
@@ -80,7 +88,7 @@ class FastApiPostgres:
 
     def process_ids(self) -> list[int]:
         app = [] if self._app is None else self._app.process_ids()
-        return app if self._database is None else [self._database.pid, *app]
+        return app if self._database is None else [*with_descendants(self._database.pid), *app]
 
     def _create(self) -> None:
         assert self._programs is not None

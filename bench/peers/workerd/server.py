@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.load.plan import Endpoint
 from bench.peers.child import ChildProcess, free_port
 from bench.peers.schema import per_user_schema
+from bench.process_table import with_descendants
 
 HERE = Path(__file__).parent
 
@@ -47,4 +48,4 @@ class Workerd:
             self._child = None
 
     def process_ids(self) -> list[int]:
-        return [] if self._child is None else [self._child.pid]
+        return [] if self._child is None else with_descendants(self._child.pid)
