@@ -237,7 +237,7 @@ class Claimant:
         parts = self._parts
         if (
             parts.clock.now() - recovered.listed_at <= parts.settings.relist_after_s
-            or not self._rules.relists_after_pause
+            or not self._rules.relists_after_claim
         ):
             return
         if await self._log.newest_snapshot() > recovered.snapshot_slot:

@@ -27,7 +27,8 @@ class Rules:
     waits_predecessors_ttl: bool = True  # finding 13
     locks: bool = True  # finding 14
     checks_age_after_sync: bool = True  # finding 15
-    relists_after_pause: bool = True  # finding 18
+    relists_after_pause: bool = True  # finding 18: an owner that slept (rule 7c)
+    relists_after_claim: bool = True  # finding 18: a claimant that slept (rule 10)
     distrusts_hint: bool = True  # finding 18
     snapshots_settled_only: bool = True  # finding 19
     bookmark_has_epoch: bool = True  # finding 32

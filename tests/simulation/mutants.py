@@ -61,6 +61,17 @@ HINTS = a_profile(
     settings=PROFILES["days"].settings,
     stray_s_max=DAY_S,
 )
+SLEEPING_CLAIMS = a_profile(
+    {"pause_at_claim": 3.0, "move": 2.0, "kill": 1.0},
+    machines=(3, 3),
+    every_s=0.1 * DAY_S,
+    horizon_s=(4 * DAY_S, 7 * DAY_S),
+    think_s=2500.0,
+    pace=600.0,
+    keyed_share=0.0,
+    settings={**PROFILES["days"].settings, "snapshot_slots_max": 3},
+    stray_s_max=DAY_S,
+)
 WIPED = a_profile(
     {"kill": 2.0, "kill_and_move": 1.0, "power_off": 0.5},
     levels=LOCAL,
@@ -91,7 +102,8 @@ MUTANTS = (
     Mutant("13, a clock that stops in suspend", Rules(), SUSPENDED),
     Mutant("14", Rules(locks=False), SECOND_HOSTS),
     Mutant("15", Rules(checks_age_after_sync=False), STALLED_SYNCS),
-    Mutant("18", Rules(relists_after_pause=False), PROFILES["days"]),
+    Mutant("18, an owner that slept", Rules(relists_after_pause=False), PROFILES["days"]),
+    Mutant("18, a claimant that slept", Rules(relists_after_claim=False), SLEEPING_CLAIMS),
     Mutant("18, the hint", Rules(distrusts_hint=False), HINTS),
     Mutant("19", Rules(snapshots_settled_only=False), MOVING),
     Mutant("31", Rules(claim=ClaimRules(matches_by_claim_id=False)), WIPED),

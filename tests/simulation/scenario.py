@@ -62,6 +62,13 @@ PROFILES: dict[str, Profile] = {
     ),
     "crashes": Profile(3.0, CRASHES, machines=(1, 2), every_s=6.0, elsewhere=0.3),
     "one_machine": Profile(1.0, {**CRASHES, "second_host": 2.0, "pause": 1.0}, machines=(1, 1), every_s=5.0),
+    "single_machine": Profile(
+        0.7,
+        {**CRASHES, "second_host": 1.0, "outage": 2.0, "cut_long": 1.0, "disk_stall": 0.5, "suspend_long": 0.5},
+        machines=(1, 1),
+        every_s=6.0,
+        settings={"ownership": "single_machine"},
+    ),
     "takeovers": Profile(3.0, {**MOVES, "kill": 0.5, "pause": 0.5, "kill_at_put": 1.0}, machines=(2, 3), every_s=8.0),
     "stalls": Profile(2.0, {**STALLS, "move": 2.0, "pause_at_put": 2.0}, every_s=10.0),
     "disks": Profile(
@@ -128,6 +135,7 @@ def draw_scenario(seed: int, *, name: str | None = None, profiles: Mapping[str, 
     weather = CALM
     if rng.random() < profile.rough:
         weather = _scaled(ROUGH, rng.choice((0.5, 1.0, 2.0)), profile.stray_s_max)
+    weather = replace(weather, timeout_s=rng.choice((4.0, 15.0)))
     weather = replace(weather, slow_answer=max(weather.slow_answer, profile.slow_answer))
     return Scenario(
         seed=seed,

@@ -5,15 +5,19 @@ correct code is clean where each is sought. Finding 16 is no hole, finding 17 is
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from actors.call import Durability
+from actors.database.image import CommitPages
+from actors.durability.commit import Commit, merge_commits
+from actors.durability.gate import OutputGate
 from actors.durability.rules import Rules
+from tests.simulation.disk import SimFile
 from tests.simulation.invariants import lost_to, takeovers
 from tests.simulation.mutants import LOCAL, MUTANTS, Mutant, a_profile
-from tests.simulation.scenario import Profile, draw_scenario
+from tests.simulation.scenario import PROFILES, Profile, draw_scenario
 from tests.simulation.software import simulate
 from tests.simulation.world import Run
 
@@ -54,6 +58,33 @@ def test_the_correct_code_is_clean_where_the_simulator_finds(mutant: Mutant) -> 
     for seed in range(1, CLEAN_SEEDS + 1):
         run = run_seed(seed, mutant.profile, Rules())
         assert not run.violations, f"seed {seed}, profile of {name_of(mutant)}: {run.violations[0]}"
+
+
+def first_violation(profile: Profile) -> str | None:
+    runs = (run_seed(seed, profile, Rules()) for seed in range(1, 21))
+    return next((run.violations[0] for run in runs if run.violations), None)
+
+
+def test_a_gate_that_holds_nothing_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OutputGate, "_is_durable", lambda self, waiter: True)
+    found = first_violation(PROFILES["crashes"])
+    assert found is not None and found.startswith(("TOO EARLY", "LOST"))
+
+
+def test_a_journal_that_is_written_and_not_synced_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SimFile, "sync", lambda self: None)
+    found = first_violation(PROFILES["crashes"])
+    assert found is not None and found.startswith(("TOO EARLY", "LOST"))
+
+
+def test_an_image_that_differs_from_the_log_in_one_byte_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flip(commits: Iterable[Commit]) -> CommitPages:
+        merged = merge_commits(commits)
+        number, page = merged.pages[-1]
+        return CommitPages(merged.page_count, (*merged.pages[:-1], (number, page[:-1] + bytes([page[-1] ^ 1]))))
+
+    monkeypatch.setattr("actors.durability.flusher.merge_commits", flip)
+    assert first_violation(PROFILES["one_machine"]) is not None
 
 
 def test_finding_16_an_answer_that_travels_long_after_its_check_is_no_hole() -> None:
