@@ -71,7 +71,7 @@ class RayCluster:
     """One connection of this process to Ray. All methods without `async` block."""
 
     def __init__(self, *, own: bool, spares: int, registry: ProcessRegistry | None = None) -> None:
-        self._spares, self._registry = spares, registry
+        self._own, self._spares, self._registry = own, spares, registry
         self._raylet_pid = _raylet_pid() if own else None
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="holdfast-ray")
         self._warming: asyncio.Task[int] | None = None
