@@ -14,6 +14,7 @@ def set_up_logs(stream: TextIO) -> None:
     """Once per process."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(_without_ray)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
@@ -21,3 +22,9 @@ def set_up_logs(stream: TextIO) -> None:
         logging.getLogger(name).setLevel(logging.INFO)
     # uvicorn tells of its start and end on this one, which greeting and drain do already.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _without_ray(record: logging.LogRecord) -> bool:
+    """Ray stamps every record of a process that uses it; the stamp repeats the time."""
+    record.__dict__.pop("_ray_timestamp_ns", None)
+    return True

@@ -44,6 +44,7 @@ from storage.objects.probe import probe_store
 
 LEFTOVERS_TIMEOUT_S = 10.0
 ABORT_WAIT_S = 1.0
+WATCH_S = 1.0
 SPARES = 1
 SOURCE = "actors.source:open_source"
 
@@ -51,7 +52,11 @@ log = logging.getLogger(__name__)
 
 
 class Service:
-    """One service on one data directory. `run` returns when `stop` was set and everything is flushed."""
+    """One service on one data directory. `run` returns when `stop` was set and everything is flushed.
+
+    `ray_ended` tells afterwards that Ray went first: the process then has to leave without Ray's own goodbye;
+    `ended_unasked` that nobody had asked for a stop.
+    """
 
     def __init__(self, settings: Settings, *, say: Callable[[str], None]) -> None:
         """Takes the lock and the address. Raises Busy, AddressInUse, BindRefused, OSError."""
@@ -65,6 +70,7 @@ class Service:
         self._listener = listen(settings.service.host, settings.service.port, guarded=guarded)
         self._registry = ProcessRegistry(self._local_dir / "run")
         self._folder: ShortFolder | None = None
+        self.ray_ended = self.ended_unasked = False
 
     @property
     def url(self) -> str:
@@ -81,18 +87,21 @@ class Service:
             stack.callback(self._listener.close)
             store = await self._open_store(stack)
             self.end_hosts()
-            hosts = self._start_hosts(stack)
+            cluster, hosts = self._start_hosts(stack)
             on_running()
             await hosts.prepare()
             router = self._open_router(stack, hosts)
             application = create_app(self._parts(store, router, hosts))
-            settling = asyncio.create_task(self._settle_journals())
+            beside = [
+                asyncio.create_task(work) for work in (self._settle_journals(), self._stop_when_ended(cluster, stop))
+            ]
             try:
                 await serve(application, self._listener, stop=stop, started=self._greet)
             finally:
-                settling.cancel()
-                await asyncio.gather(settling, return_exceptions=True)
-                unreleased = await hosts.drain()
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+                unreleased = await self._drain(cluster, hosts)
             return unreleased
 
     def end_hosts(self, *, timeout_s: float = LEFTOVERS_TIMEOUT_S) -> None:
@@ -108,6 +117,31 @@ class Service:
         if self._folder is not None:
             self._folder.remove()
 
+    async def _drain(self, cluster: RayCluster, hosts: ServiceHosts) -> list[str]:
+        """Flush and release everything, through the hosts; or, where Ray ends before that, from their journals."""
+        draining = asyncio.create_task(hosts.drain())
+        watching = asyncio.create_task(self._until_ended(cluster))
+        await asyncio.wait((draining, watching), return_when=asyncio.FIRST_COMPLETED)
+        watching.cancel()
+        if draining.done() and (cluster.alive or draining.exception() is None):
+            return draining.result()
+        draining.cancel()
+        log.error("ray has ended: its hosts are ended, and their journals shipped from here")
+        self.ray_ended = True
+        self.end_hosts()
+        await self._settle_journals()
+        return []
+
+    async def _until_ended(self, cluster: RayCluster) -> None:
+        while cluster.alive:
+            await self._clock.sleep(WATCH_S)
+
+    async def _stop_when_ended(self, cluster: RayCluster, stop: asyncio.Event) -> None:
+        """Stop in good order when Ray is gone: it would end this process without one."""
+        await self._until_ended(cluster)
+        self.ended_unasked = not stop.is_set()
+        stop.set()
+
     async def _open_store(self, stack: contextlib.AsyncExitStack) -> ObjectStore:
         secret = local_secret(self._local_dir, "links")
         links = LinkSigner(secret, self.url)
@@ -116,15 +150,15 @@ class Service:
         await probe_store(store, self._settings.app_env, self._clock, self._rng)
         return store
 
-    def _start_hosts(self, stack: contextlib.AsyncExitStack) -> ServiceHosts:
+    def _start_hosts(self, stack: contextlib.AsyncExitStack) -> tuple[RayCluster, ServiceHosts]:
         folder = self._folder = ShortFolder(self._local_dir)
         stack.callback(folder.remove)
         sockets = folder.path / "s"
         with children_apart():
             cluster = RayCluster.start_local(folder=folder.path / "r", spares=SPARES, registry=self._registry)
-        stack.callback(cluster.close)
+        stack.callback(lambda: None if self.ray_ended else cluster.close())
         plan = HostPlan(placement=self._settings.placement, config=self._host_config(str(sockets)))
-        return ServiceHosts(cluster, cluster.hosts(plan), self._settings.placement)
+        return cluster, ServiceHosts(cluster, cluster.hosts(plan), self._settings.placement)
 
     def _host_config(self, socket_folder: str) -> HostConfig:
         return HostConfig(

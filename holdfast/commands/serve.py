@@ -41,11 +41,18 @@ def run(console: Console, arguments: argparse.Namespace) -> int:
         console.print(line)
         console.out.flush()
 
-    unreleased = uvloop.run(_serve(Service(settings, say=say)))
+    service = Service(settings, say=say)
+    unreleased = uvloop.run(_serve(service))
+    code = ExitCode.DONE
+    if service.ended_unasked:
+        console.note("ray ended unasked; everything is flushed, start the service again")
+        code = ExitCode.FAILED
     if unreleased:
         console.note(f"not flushed, kept in their journals for the next start: {', '.join(sorted(unreleased))}")
-        return ExitCode.FAILED
-    return ExitCode.DONE
+        code = ExitCode.FAILED
+    if service.ray_ended:
+        os._exit(code)
+    return code
 
 
 async def _serve(service: Service) -> list[str]:

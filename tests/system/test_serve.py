@@ -110,6 +110,23 @@ async def test_a_second_signal_ends_at_once_and_nothing_acknowledged_is_lost(tmp
         assert await second.drain() == 0, second.log
 
 
+async def test_a_service_whose_ray_was_killed_flushes_and_ends(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    first = await ServiceProcess.start(data_dir, environ=environ(HOLDFAST_FLUSH_INTERVAL_S="3600"))
+    assert (await sql(first.url, SQL)).status_code == 200
+    for record in service_processes(data_dir):
+        if "gcs_server" in Path(f"/proc/{record.pid}/cmdline").read_text():
+            os.kill(record.pid, signal.SIGKILL)
+    assert await asyncio.wait_for(first.ended(), 20) == 1
+    assert "ray ended unasked; everything is flushed" in first.log
+    assert service_processes(data_dir) == []
+    second = await ServiceProcess.start(data_dir, environ=environ())
+    try:
+        assert (await sql(second.url, COUNT)).json()["results"][0]["rows"] == [[1]]
+    finally:
+        assert await second.drain() == 0, second.log
+
+
 async def drip() -> AsyncIterator[bytes]:
     yield b'{"sql": "'
     await asyncio.Event().wait()
