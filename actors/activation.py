@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from actors.call import Call, Durability, Op, Reply
@@ -20,10 +19,10 @@ from actors.database.image import PageImage
 from actors.durability.keeper import Keeper
 from actors.durability.opening import open_ownership
 from actors.durability.parts import Parts
-from actors.errors import ActivationEnded, DatabaseBroken, DatabaseError, OutcomeUnknownWrite
-from actors.model.answers import answer_durable, answer_flush, imported_body, status_body
+from actors.errors import ActivationEnded, DatabaseBroken, DatabaseError
+from actors.model.answers import answer_durable, answer_flush, drop_of, imported_body, status_body
 from actors.model.birth import apply_schema, template_image
-from actors.model.sql_turn import Answer, Scene, SqlTurn, durability_of
+from actors.model.sql_turn import Answer, Scene, SqlTurn, durability_of, veto_of
 from actors.model.transfer import CountedStream, export_reply, rows_reply, uploaded_image
 from actors.model.turn_queue import TurnQueue
 from storage.errors import HoldfastError
@@ -47,8 +46,8 @@ async def activate(address: Address, parts: Parts) -> Activation:
     try:
         apply_schema(database, now=parts.clock.wall())
         activation.take_commit()
-    except HoldfastError as error:
-        await activation.keeper.kill(error)
+    except BaseException as error:
+        await activation.keeper.kill(ActivationEnded(f"actor {address}: its schema could not be applied: {error}"))
         raise
     return activation
 
@@ -69,6 +68,7 @@ class Activation:
         self._turns = TurnQueue(self._turn, self._spawn)
         self._open = 0
         self._releasing = False
+        self._thread: asyncio.Future[Answer] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._handlers: dict[Op, Callable[[Call], None]] = {
             Op.SQL: self._sql,
@@ -77,7 +77,7 @@ class Activation:
             Op.IMPORT: self._import,
             Op.STATUS: self._status,
             Op.DURABLE: self._durable,
-            Op.FLUSH: self._flush,
+            Op.FLUSH: lambda call: answer_flush(self.keeper, call),
             Op.RELEASE: self._release,
         }
 
@@ -112,7 +112,8 @@ class Activation:
     async def kill(self) -> None:
         """End at once; the journal keeps what was not shipped."""
         self._releasing = True
-        self._database.interrupt()
+        self._turns.refuse_all(ActivationEnded(f"actor {self.address} was ended"))
+        self.interrupt()
         if self._tasks:
             # A turn in a thread ends by the interrupt; the connection must not be closed under it.
             await asyncio.wait(set(self._tasks), timeout=INTERRUPTED_WITHIN_S)
@@ -123,14 +124,19 @@ class Activation:
 
     def interrupt(self) -> None:
         """From any thread: the statement that runs now ends with an error."""
-        self._database.interrupt()
+        if not self.ended.done():
+            self._database.interrupt()
 
     def on_end(self, error: HoldfastError | None) -> None:
         """The keeper has ended the ownership: answer what is left, free the database."""
         self._turns.refuse_all(ActivationEnded(f"actor {self.address} ended", retry_after_s=0.05))
-        self._database.close()
         if not self.ended.done():
+            self._database.interrupt()
             self.ended.set_result(error)
+        if self._thread is None or self._thread.done():
+            self._database.close()
+        else:  # a fence does not ask what runs: the connection is closed when the turn in a thread is over
+            self._thread.add_done_callback(lambda _thread: self._database.close())
 
     def committed_image(self) -> PageImage | None:
         """The live image while it is exactly what was committed; None while a turn runs in a thread."""
@@ -139,10 +145,9 @@ class Activation:
     def take_commit(self) -> bool:
         """Hand what SQLite has just committed to the keeper. Whether there was anything."""
         pages = self._database.take_commit()
-        if pages is None:
-            return False
-        self.keeper.commit(pages)
-        return True
+        if pages is not None and not self.ended.done():
+            self.keeper.commit(pages)
+        return pages is not None
 
     def _turn(self, call: Call) -> None:
         try:
@@ -160,8 +165,7 @@ class Activation:
 
     def _sql(self, call: Call) -> None:
         turn = SqlTurn.decode(call.args, call.body, self._settings)
-        refusal = self.keeper.refusal()
-        self._database.file.veto = None if refusal is None else partial(_refuse, refusal)
+        self._database.file.veto = veto_of(self.keeper.refusal())
         scene = Scene(self._parts.clock.wall(), self._settings.idempotency_ttl_s, self._bookmark)
         try:
             answer = turn.run(self._database, scene, budget_s=self._settings.database.inline_budget_s)
@@ -173,8 +177,9 @@ class Activation:
             self._sql_done(call, turn, answer)
 
     async def _sql_aside(self, call: Call, turn: SqlTurn, scene: Scene) -> None:
+        self._thread = asyncio.ensure_future(self._parts.offload(turn.run, self._database, scene, budget_s=None))
         try:
-            answer = await self._parts.offload(turn.run, self._database, scene, budget_s=None)
+            answer = await asyncio.shield(self._thread)
         except DatabaseError as error:
             self._sql_failed(call, turn, error)
         else:
@@ -192,21 +197,14 @@ class Activation:
 
     def _sql_done(self, call: Call, turn: SqlTurn, answer: Answer) -> None:
         wrote = self.take_commit()
-        self._answer(call, Reply(answer.body, headers=REPLAYED if answer.replayed else {}), turn.level, wrote=wrote)
+        self._answer(call, Reply(answer.body, headers=answer.headers), turn.level, wrote=wrote)
 
     def _bookmark(self, wrote: bool) -> str:
         return str(self.keeper.bookmark_of(self.keeper.committed + wrote))
 
     def _answer(self, call: Call, reply: Reply, level: Durability, *, wrote: bool = False) -> None:
         """Let the reply go when everything committed so far is durable at `level`."""
-
-        def drop(error: HoldfastError) -> None:
-            if wrote:
-                text = f"the write ran, and whether it survived is unknown: {error.message}"
-                call.fail(OutcomeUnknownWrite(text))
-            else:
-                call.fail(error)
-
+        drop = drop_of(call, wrote=wrote)
         self.keeper.hold(self.keeper.committed, level, wrote=wrote, release=lambda: call.reply(reply), drop=drop)
 
     # ---- files and streams
@@ -230,15 +228,14 @@ class Activation:
             call.fail(error)
 
         async def begin() -> None:
-            try:
-                reply = await make()
-            except HoldfastError as error:
-                drop(error)
-                return
+            reply = await make()
             assert reply.stream is not None
             call.reply(replace(reply, stream=CountedStream(reply.stream, self._stream_over)))
 
-        self.keeper.hold(self.keeper.committed, level, wrote=False, release=lambda: self._spawn(begin()), drop=drop)
+        def release() -> None:
+            self._spawn(begin(), drop)
+
+        self.keeper.hold(self.keeper.committed, level, wrote=False, release=release, drop=drop)
 
     def _stream_over(self) -> None:
         self._open -= 1
@@ -248,12 +245,18 @@ class Activation:
 
     async def _import_aside(self, call: Call) -> None:
         level = durability_of(call.args, self._settings.durability)
-        if (refusal := self.keeper.refusal()) is not None:
-            raise refusal
+        self._check_writable()
         image = await uploaded_image(call, self._database, self._parts)
+        self._check_writable()  # the upload took its time
         self.keeper.commit(self._database.replace(image))
         body = imported_body(self.keeper, byte_size=image.byte_size, level=level)
         self._answer(call, Reply(body), level, wrote=True)
+
+    def _check_writable(self) -> None:
+        if self.keeper.ownership.fenced:
+            raise ActivationEnded(f"actor {self.address} ended before the file took its place")
+        if (refusal := self.keeper.refusal()) is not None:
+            raise refusal
 
     # ---- small answers
 
@@ -272,29 +275,28 @@ class Activation:
         default = self._settings.durability
         answer_durable(self.keeper, call, default=default, by_epoch=self._parts.rules.bookmark_has_epoch)
 
-    def _flush(self, call: Call) -> None:
-        answer_flush(self.keeper, call)
-
     def _release(self, call: Call) -> None:
         async def run() -> None:
-            try:
-                await self.release()
-            except HoldfastError as error:
-                call.fail(error)
-            else:
-                call.reply(Reply(b'{"released":true}'))
+            await self.release()
+            call.reply(Reply(b'{"released":true}'))
 
-        self._spawn(run())
+        self._spawn(run(), call.fail)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], failed: Callable[[HoldfastError], None] | None = None
+    ) -> asyncio.Task[None]:
+        """Run `work` until the end of the actor; `failed` is told if that comes first, or what else went wrong."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if failed is None:
+                return
+            if task.cancelled():
+                failed(ActivationEnded(f"actor {self.address} was ended"))
+            elif (error := task.exception()) is not None:
+                failed(error if isinstance(error, HoldfastError) else HoldfastError(f"the call failed: {error!r}"))
+
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-def _refuse(error: HoldfastError) -> None:
-    """Called where SQLite is about to commit: the write fails with `error`, reads go on."""
-    raise error
-
-
-REPLAYED = {"Idempotent-Replay": "true"}
+        task.add_done_callback(over)
+        return task

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from actors.call import Call, Durability, Reply
 from actors.durability.keeper import Keeper
-from actors.errors import NotDurableYet, WriteLost
+from actors.errors import NotDurableYet, OutcomeUnknownWrite, WriteLost
 from actors.model.position import check_bookmark
 from actors.model.sql_turn import durability_of
 from storage.errors import HoldfastError, InvalidRequest
@@ -54,6 +54,15 @@ def imported_body(keeper: Keeper, *, byte_size: int, level: Durability) -> bytes
     """PUT …/import."""
     answer = {"imported": True, "size_bytes": byte_size, "bookmark": str(keeper.bookmark), "durability": level.value}
     return msgspec.json.encode(answer)
+
+
+def drop_of(call: Call, *, wrote: bool) -> Callable[[HoldfastError], None]:
+    """What becomes of a call whose reply may not leave: a write ran, and whether it survived is unknown (rule 7e)."""
+
+    def drop(error: HoldfastError) -> None:
+        call.fail(OutcomeUnknownWrite(f"the write ran, and whether it survived is unknown: {error.message}"))
+
+    return drop if wrote else call.fail
 
 
 def answer_flush(keeper: Keeper, call: Call) -> None:

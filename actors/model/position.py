@@ -14,7 +14,7 @@ class Reset(WriteLost):
 
 
 def check_bookmark(bookmark: Bookmark, *, epoch: int, gen: int, state: LogState, by_epoch: bool = True) -> int:
-    """The commit to wait for. Raises WriteLost where a takeover cut it off, Reset where it is from the future, or so old
+    """The commit to wait for. Raises WriteLost where a takeover cut it off, Reset where it is from the future or so old
     that the log no longer knows what takeovers have cut off since.
 
     `by_epoch=False` is the mutant of finding 32.

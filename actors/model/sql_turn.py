@@ -17,7 +17,7 @@ from actors.database.statement import Batch, BatchResult
 from actors.database.system import SystemSql
 from actors.model.idempotency import IdempotencyKey
 from actors.settings import ActorSettings
-from storage.errors import InvalidRequest
+from storage.errors import HoldfastError, InvalidRequest
 
 IDEMPOTENCY_KEY_CHARS_MAX = 255
 
@@ -28,7 +28,7 @@ class Scene:
 
     now: float
     idempotency_ttl_s: float
-    bookmark: Callable[[bool], str]
+    bookmark: Callable[[bool], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,10 @@ class Answer:
 
     body: bytes
     replayed: bool
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Idempotent-Replay": "true"} if self.replayed else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,19 @@ class SqlTurn:
         database.execute(self.batch, budget_s=budget_s, extra=remember)
         return Answer(replies[0], replayed=False)
 
-    def _encode(self, result: BatchResult, bookmark: str) -> bytes:
+    def _encode(self, result: BatchResult, bookmark: str | None) -> bytes:
         return encode_answer(result, bookmark=bookmark, durability=self.level.value, shape=self.shape)
+
+
+def veto_of(refusal: HoldfastError | None) -> Callable[[], None] | None:
+    """What SQLite calls where it is about to commit: the write fails with `refusal`, reads go on."""
+    if refusal is None:
+        return None
+
+    def veto() -> None:
+        raise refusal
+
+    return veto
 
 
 def durability_of(args: Mapping[str, object], default: Durability) -> Durability:

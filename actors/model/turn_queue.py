@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from actors.call import Call
 from actors.errors import OutcomeUnknownWrite, Overloaded
 from storage.errors import HoldfastError
 
+logger = logging.getLogger(__name__)
 WAITING_MAX = 4096
 
 
 class TurnQueue:
     """Calls of one activation. `run` runs a call's turn; a HoldfastError from it is the call's answer."""
 
-    def __init__(self, run: Callable[[Call], None], spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    def __init__(
+        self, run: Callable[[Call], None], spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    ) -> None:
         self._run = run
         self._spawn = spawn
         self._waiting: deque[Call] = deque()
@@ -44,7 +49,7 @@ class TurnQueue:
     def aside(self, work: Coroutine[Any, Any, None], call: Call) -> None:
         """Run `work` while later calls wait; a failure is the call's answer."""
         self._idle.clear()
-        self._spawn(self._run_aside(work, call))
+        self._spawn(work).add_done_callback(partial(self._over, call))
 
     async def wait_idle(self) -> None:
         """Until no turn runs aside and nothing waits behind one."""
@@ -56,17 +61,18 @@ class TurnQueue:
         while self._waiting:
             self._waiting.popleft().fail(error)
 
-    async def _run_aside(self, work: Coroutine[Any, Any, None], call: Call) -> None:
-        try:
-            await work
-        except HoldfastError as error:
-            call.fail(error)
-        except asyncio.CancelledError:
+    def _over(self, call: Call, task: asyncio.Task[None]) -> None:
+        """Also for a turn that was called off before its first step."""
+        if task.cancelled():
             call.fail(OutcomeUnknownWrite("the actor was ended while the call ran"))
-        finally:
-            self._idle.set()
-            while self._waiting and not self.blocked:
-                self._turn(self._waiting.popleft())
+        elif isinstance(error := task.exception(), HoldfastError):
+            call.fail(error)
+        elif error is not None:
+            logger.error("a turn failed unexpectedly", exc_info=error)
+            call.fail(HoldfastError(f"the call failed: {error!r}"))
+        self._idle.set()
+        while self._waiting and not self.blocked:
+            self._turn(self._waiting.popleft())
 
     def _turn(self, call: Call) -> None:
         try:

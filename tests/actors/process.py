@@ -43,11 +43,12 @@ class Process:
         offload: Offload = inline,
         rules: Rules | None = None,
         seed: int = 0,
+        tick_s: float = 0.0,
     ) -> None:
         self.dead = False
         self.machine = machine
         self.locked: set[str] = set()
-        clock = VirtualClock()
+        clock = VirtualClock(tick_s=tick_s)
         self.parts = Parts(
             store=_ProcessStore(store, self),
             disk=_ProcessDisk(machine, self),
@@ -98,7 +99,7 @@ class Ask:
         return self._answer.exception() if self._answer.done() else None
 
     async def reply(self) -> Reply:
-        return await self._answer
+        return await asyncio.shield(self._answer)
 
     async def json(self) -> dict[str, Any]:
         """The reply's body."""
@@ -131,15 +132,15 @@ class Actor:
         self.activation.submit(Call(op, args, body, ask.take_reply, ask.take_error, stream))
         return ask
 
-    def sql(self, sql: str, *params: object, **args: object) -> Ask:
+    def sql(self, sql: str, *params: object, **args: Any) -> Ask:
         """Send one statement. `args`: durability, idempotency_key, shape."""
         return self.ask(Op.SQL, sql_body(sql, *params), **args)
 
-    def write(self, note: str, **args: object) -> Ask:
+    def write(self, note: str, **args: Any) -> Ask:
         """Insert a row into the table that `prepared` made."""
         return self.sql("INSERT INTO notes (note) VALUES (?)", note, **args)
 
-    async def notes(self, **args: object) -> list[str]:
+    async def notes(self, **args: Any) -> list[str]:
         """Every row, in order."""
         return [row[0] for row in await self.sql("SELECT note FROM notes ORDER BY rowid", **args).rows()]
 

@@ -80,10 +80,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """`Clock` over a virtual loop. `skip` makes time pass in one step, as a pause of the whole process would."""
+    """`Clock` over a virtual loop. `skip` makes time pass in one step, as a pause of the whole process would.
+
+    `tick_s` is how long looking at the clock takes: what looks often enough runs out of time.
+    """
+
+    def __init__(self, *, tick_s: float = 0.0) -> None:
+        self._tick_s = tick_s
+        self._made_in = asyncio.get_running_loop()
 
     def now(self) -> float:
-        return self._loop().time()
+        loop = self._loop()
+        loop.virtual_s += self._tick_s
+        return loop.time()
 
     def wall(self) -> float:
         return WALL_AT_START_S + self._loop().time() - STARTS_AT_S
@@ -95,11 +104,9 @@ class VirtualClock:
         """The process stands still for `seconds`; timers that were due meanwhile fire afterwards."""
         self._loop().virtual_s += seconds
 
-    @staticmethod
-    def _loop() -> VirtualLoop:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
-        return loop
+    def _loop(self) -> VirtualLoop:
+        assert isinstance(self._made_in, VirtualLoop)
+        return self._made_in
 
 
 def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
