@@ -110,12 +110,11 @@ class Activation:
         await asyncio.shield(self.ended)
 
     async def kill(self) -> None:
-        """End at once; the journal keeps what was not shipped."""
+        """End at once, as soon as the interrupted statement has; the journal keeps what was not shipped."""
         self._releasing = True
         self._turns.refuse_all(ActivationEnded(f"actor {self.address} was ended"))
         self.interrupt()
         if self._tasks:
-            # A turn in a thread ends by the interrupt; the connection must not be closed under it.
             await asyncio.wait(set(self._tasks), timeout=INTERRUPTED_WITHIN_S)
         for task in list(self._tasks):
             task.cancel()
@@ -253,8 +252,6 @@ class Activation:
         self._answer(call, Reply(body), level, wrote=True)
 
     def _check_writable(self) -> None:
-        if self.keeper.ownership.fenced:
-            raise ActivationEnded(f"actor {self.address} ended before the file took its place")
         if (refusal := self.keeper.refusal()) is not None:
             raise refusal
 

@@ -105,7 +105,9 @@ class Keeper:
         return Bookmark(self.ownership.epoch, commit, self.ownership.gen)
 
     def refusal(self) -> HoldfastError | None:
-        """Why no write may run now: it could not be kept as promised (rule 7d), or the journal is full."""
+        """Why no write may run now: it could not be kept as promised (rule 7d), the journal is full, or all is over."""
+        if self.ownership.fenced:
+            return ActivationEnded(f"actor {self._log.address} is ending", retry_after_s=0.05)
         unflushed = self.flusher.unflushed()
         if unflushed is None:
             return None
