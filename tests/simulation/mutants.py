@@ -29,7 +29,8 @@ class Mutant:
 
 def a_profile(accidents: dict[str, float], **changes: object) -> Profile:
     """A targeted profile: two machines unless said otherwise."""
-    values: dict[str, object] = {"machines": (2, 2), "every_s": 8.0, "rough": 0.3, **changes}
+    usual = {"machines": (2, 2), "every_s": 8.0, "rough": 0.3, "clients": (1, 3), "horizon_s": (50.0, 100.0)}
+    values: dict[str, object] = {**usual, "think_s": 0.5, **changes}
     return Profile(1.0, accidents, **values)  # type: ignore[arg-type]
 
 

@@ -31,9 +31,9 @@ class Profile:
     addresses: tuple[int, int] = (1, 1)
     every_s: float = 12.0
     rough: float = 0.5
-    horizon_s: tuple[float, float] = (50.0, 100.0)
+    horizon_s: tuple[float, float] = (60.0, 120.0)
     think_s: float = 0.4
-    clients: tuple[int, int] = (1, 3)
+    clients: tuple[int, int] = (2, 5)
     levels: Mapping[Durability, float] = field(
         default_factory=lambda: {Durability.LOCAL: 0.6, Durability.R2: 0.3, Durability.MEMORY: 0.1}
     )
@@ -78,6 +78,32 @@ PROFILES: dict[str, Profile] = {
         every_s=8.0,
     ),
     "bucket": Profile(1.0, {"refuse_puts": 2.0, "outage": 1.0, "cut": 1.0, "kill": 1.0, "move": 1.0}, rough=1.0),
+    "chaos": Profile(
+        1.0,
+        {
+            **CRASHES,
+            **MOVES,
+            **STALLS,
+            "release_and_move": 1.0,
+            "kill_and_move": 1.0,
+            "pause_at_look": 2.0,
+            "pause_at_put": 2.0,
+            "disk_stall": 0.5,
+            "disk_broken": 0.5,
+            "disk_full": 0.5,
+            "refuse_puts": 0.5,
+            "lose": 0.1,
+        },
+        machines=(2, 3),
+        addresses=(1, 2),
+        every_s=3.0,
+        rough=0.8,
+        horizon_s=(40.0, 80.0),
+        think_s=0.3,
+        clients=(2, 4),
+        stale_share=0.3,
+        ttls=(6.0, 10.0),
+    ),
     "losses": Profile(0.5, {"lose": 1.0, "kill": 1.0, "move": 1.0}, machines=(3, 3)),
     "days": Profile(
         0.7,
