@@ -8,6 +8,7 @@ import asyncio
 from holdfast.console import Console, add_store_arguments, flags_given
 from holdfast.doctor.bucket import check_bucket
 from holdfast.doctor.check import Finding, summary
+from holdfast.doctor.cluster import check_ray
 from holdfast.doctor.disk import check_flock, check_lock, check_room, check_writable
 from holdfast.doctor.machine import check_clock, check_packages, check_python
 from holdfast.doctor.network import check_port, check_token
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(console: Console, arguments: argparse.Namespace) -> int:
     settings = console.settings(flags_given(arguments))
     findings: list[Finding] = []
-    for part in (machine, disk, network, bucket):
+    for part in (machine, disk, network, bucket, ray):
         for finding in part(settings):
             console.print(finding.line())
             findings.append(finding)
@@ -43,6 +44,10 @@ def disk(settings: Settings) -> list[Finding]:
 
 def network(settings: Settings) -> list[Finding]:
     return [check_token(settings), check_port(settings)]
+
+
+def ray(settings: Settings) -> list[Finding]:
+    return [check_ray()]
 
 
 def bucket(settings: Settings) -> list[Finding]:
