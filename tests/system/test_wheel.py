@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("storage", "actors", "gateway", "holdfast", "bench")
+PACKAGES = ("storage", "actors", "gateway", "migrate", "holdfast", "bench")
 # What pip says when no package index can be reached at all.
 UNREACHABLE = ("Max retries exceeded", "name resolution", "Network is unreachable", "Connection refused")
 
