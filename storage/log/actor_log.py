@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from storage.clock import Clock
-from storage.errors import CorruptSegment, LogGap, ObjectNotFound
+from storage.errors import CorruptSegment, LogGap, ObjectNotFound, UnsupportedVersion
 from storage.layout.address import Address
 from storage.layout.keys import SNAPSHOT_LEVEL, hint_key, level_prefix, segment_key
 from storage.log.litestream import TIMESTAMP_KEY, litestream_timestamp
@@ -248,6 +248,8 @@ class ActorLog:
             record = record_from_metadata(found.info.metadata)
         except InvalidMetadata as error:
             raise CorruptSegment(f"segment {found.info.key}: {error}") from error
+        except UnsupportedVersion as error:
+            raise UnsupportedVersion(f"segment {found.info.key}: {error.message}") from error
         if segment.node_id != record.epoch:
             raise CorruptSegment(
                 f"segment {found.info.key}: its metadata says epoch {record.epoch}, its body {segment.node_id}"
