@@ -28,7 +28,6 @@ COMMANDS = {
     "import": "import_",
     "log": "log",
     "profiles": "profiles",
-    "rollout": "rollout",
     "serve": "serve",
     "sql": "sql",
 }
