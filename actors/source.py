@@ -18,10 +18,12 @@ import msgspec
 from actors.activation import Activation, activate
 from actors.durability.agent import Settlement, addresses_with_journals, settle_journal
 from actors.durability.counters import GATE_WAIT_BOUNDS_S
+from actors.durability.draining import drain_address
 from actors.durability.group_commit import GroupCommit
 from actors.durability.local_disk import LocalDisk
 from actors.durability.parts import Parts
-from actors.errors import AddressLocked
+from actors.errors import AddressLocked, NotInActorMode
+from actors.model.birth import template_image
 from actors.settings import ActorSettings
 from storage.clock import SystemClock
 from storage.errors import HoldfastError
@@ -29,6 +31,7 @@ from storage.layout.address import Address
 from storage.objects.build import open_store
 from storage.objects.counting import CountingStore
 from storage.objects.settings import StoreSettings
+from storage.r2_sqlite.file_state import Mode
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +107,22 @@ class ActorSource:
         return await self._activate(address)
 
     async def _activate(self, address: Address) -> Activation:
-        activation = await activate(address, self.parts)
+        try:
+            activation = await activate(address, self.parts)
+        except NotInActorMode as refusal:
+            await self._drain_if_returning(address, refusal)
+            raise
         self._live.add(activation)
         return activation
+
+    async def _drain_if_returning(self, address: Address, refusal: NotInActorMode) -> None:
+        """Rule 18: nobody serves an address on its way back to r2 mode, but what a dead owner left is brought in."""
+        if refusal.details.get("file_state") != Mode.RETURNING.value:
+            return
+        try:
+            await drain_address(self.parts, address, template_image(self.parts.settings.database))
+        except HoldfastError as error:
+            logger.info("nothing drained", extra={"address": str(address), "error": str(error)})
 
     async def settle_journals(self, addresses: Sequence[Address] | None = None) -> list[Settlement]:
         """Rule 6 for every journal on this machine that no process owns (or for `addresses`); what became of each."""

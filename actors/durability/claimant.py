@@ -57,13 +57,22 @@ class _Again(Exception):
 
 
 class Claimant:
-    """One attempt after the other to own one address."""
+    """One attempt after the other to own one address. `draining`: only to recover and release (rule 18)."""
 
-    def __init__(self, parts: Parts, log: ActorLog, journal: JournalContents | None, template: PageImage) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        log: ActorLog,
+        journal: JournalContents | None,
+        template: PageImage,
+        *,
+        draining: bool = False,
+    ) -> None:
         self._parts = parts
         self._log = log
         self._journal = journal
         self._template = template
+        self._draining = draining
         self._rules = parts.rules
 
     async def claim(self) -> Claimed:
@@ -83,13 +92,22 @@ class Claimant:
             file = await check_file(self._parts, self._log.address)  # both may have come between the two reads
             if file is None:
                 raise NotInActorMode(f"actor {self._log.address}: its log exists, its database.sqlite is missing")
+        if file is None and self._draining:
+            raise NotInActorMode(f"actor {self._log.address}: nothing to recover, it never was")
         if file is None:
             file = await create_tombstone(self._parts, self._log.address)
-        if recovered.state.life is None and (file.state, file.gen) == (Mode.ACTOR, 1):
+        if recovered.state.life is None and (file.state, file.gen) == (Mode.ACTOR, 1) and not self._draining:
             recovered = await self._import_new(recovered, file.gen)
-        refusal = refuse_claim(recovered.state, file_state=file.state, file_gen=file.gen)
+        refusal = refuse_claim(
+            recovered.state,
+            file_state=file.state,
+            file_gen=file.gen,
+            draining=self._draining,
+            rules=self._rules.claim,
+        )
         if refusal is not None:
-            raise NotInActorMode(f"actor {self._log.address}: {refusal.reason}", details={"reason": refusal.code})
+            details = {"reason": refusal.code, "file_state": file.state.value}
+            raise NotInActorMode(f"actor {self._log.address}: {refusal.reason}", details=details)
         decision = decide_claim(
             recovered.state,
             machine_id=self._parts.disk.machine_id,

@@ -31,13 +31,14 @@ class _NoLock(Lock):
         return
 
 
-async def open_ownership(parts: Parts, address: Address, template: PageImage) -> Opened:
-    """Own `address`; a new one begins with `template`. Raises AddressLocked and what claims raise."""
+async def open_ownership(parts: Parts, address: Address, template: PageImage, *, draining: bool = False) -> Opened:
+    """Own `address`; a new one begins with `template`. `draining`: only to release it again, where the file returns to
+    r2 mode (rule 18). Raises AddressLocked and what claims raise."""
     lock = parts.disk.lock(lock_name(address)) if parts.rules.locks else _NoLock()
     try:
         contents = read_journal(parts.disk, journal_name(address))
         log = ActorLog(parts.store, parts.env, address, parts.clock, parts.rng)
-        claimed = await Claimant(parts, log, contents, template).claim()
+        claimed = await Claimant(parts, log, contents, template, draining=draining).claim()
         await _settle_journal(parts, log, contents, claimed)
         _count(parts, claimed)
         return Opened(log, lock, claimed)

@@ -48,6 +48,7 @@ class ClaimRules:
     holder_never_gives_way: bool = True  # finding 5
     only_opened_counts: bool = True  # finding 8
     matches_by_claim_id: bool = True  # finding 31
+    compares_generations: bool = True  # finding 24
 
 
 def holds_open_journal(state: LogState, journal: JournalView | None, rules: ClaimRules = ClaimRules()) -> bool:
@@ -160,12 +161,24 @@ class Refusal:
     reason: str
 
 
-def refuse_claim(state: LogState, *, file_state: str, file_gen: int) -> Refusal | None:
-    """Rule 3, second half: the file must say `actor` with the IMPORT's own generation (finding 24)."""
-    if file_state != "actor":
-        return Refusal("file_state", f"database.sqlite is in state {file_state!r}, expected 'actor'")
+def refuse_claim(
+    state: LogState,
+    *,
+    file_state: str,
+    file_gen: int,
+    draining: bool = False,
+    rules: ClaimRules = ClaimRules(),
+) -> Refusal | None:
+    """Rule 3, second half: the file must say `actor` with the IMPORT's own generation (finding 24). `draining`: the
+    claimant only recovers and releases; then the file must be `returning` from that generation (rule 18)."""
+    expected = "returning" if draining else "actor"
+    if file_state != expected:
+        return Refusal("file_state", f"database.sqlite is in state {file_state!r}, expected {expected!r}")
     if state.life is not Kind.IMPORT:
         return Refusal("no_import", f"the log's last IMPORT or CLOSE is {state.life or 'missing'}, expected an import")
-    if state.gen != file_gen:
-        return Refusal("generation", f"the log's import has generation {state.gen}, the file {file_gen}")
+    served = file_gen - 1 if draining else file_gen
+    if draining and (state.open is None or state.open.closed):
+        return Refusal("nothing_open", "the log's owner has released it, nothing is left to recover")
+    if state.gen != served and rules.compares_generations:
+        return Refusal("generation", f"the log's import has generation {state.gen}, the file {served}")
     return None
