@@ -70,12 +70,16 @@ class ChildProcess:
             raise
         return child
 
-    async def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Signal the process; after a while kill what is left of its session."""
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM, *, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Signal the process; after `timeout_s` kill what is left of its session."""
         if self._process.returncode is None:
             self._process.send_signal(number)
             try:
-                async with asyncio.timeout(STOP_TIMEOUT_S):
+                async with asyncio.timeout(timeout_s):
                     await self._process.wait()
             except TimeoutError:
                 pass
