@@ -28,6 +28,7 @@ COMMANDS = {
     "import": "import_",
     "log": "log",
     "profiles": "profiles",
+    "rollout": "rollout",
     "serve": "serve",
     "sql": "sql",
 }

@@ -63,3 +63,13 @@ def erasure_key(env: str, address: Address) -> str:
 
 def game_key(env: str, blake3: str) -> str:
     return f"{env}/games/{blake3}.mp4"
+
+
+def flags_prefix(env: str) -> str:
+    """The embedded store of flags, and the rollout's document; ends in `/`."""
+    return f"{env}/flags/"
+
+
+def rollout_key(env: str) -> str:
+    """Who may be moved to an actor."""
+    return f"{env}/flags/rollout"
