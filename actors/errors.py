@@ -11,6 +11,7 @@ HoldfastError
 │   ├── NotDurableYet               a bookmark was not reached within the time given
 │   ├── WriteLost                   a bookmark names a write that a lossy takeover cut off
 │   ├── InR2Mode                    the user's database is served in r2 mode
+│   ├── NeedsActorMode              asked for in r2 mode, and only an actor can do it
 │   ├── NotInActorMode              the file is sealing, returning, or of another generation
 │   ├── HostUnavailable             the host cannot be reached now
 │   ├── AddressLocked               another process on this machine holds the address's lock
@@ -76,6 +77,10 @@ class WriteLost(ActorError):
 
 class InR2Mode(ActorError):
     code = "in_r2_mode"
+
+
+class NeedsActorMode(ActorError):
+    code = "needs_actor_mode"
 
 
 class NotInActorMode(ActorError):

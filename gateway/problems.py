@@ -52,6 +52,8 @@ TABLE: Mapping[str, Row] = {
     "request_timeout": Row(408, "The request body stopped arriving"),
     "constraint_failed": Row(409, "A constraint failed"),
     "in_r2_mode": Row(409, "The database is served in r2 mode"),
+    "needs_actor_mode": Row(409, "Only an actor can do this, and the database is served in r2 mode"),
+    "lost_race": Row(409, "Others saved first"),
     "write_lost": Row(409, "The write was lost in a takeover"),
     "reset": Row(409, "The database was reset since"),
     "default_profile": Row(409, "The default profile cannot be deleted"),
@@ -89,11 +91,13 @@ TABLE: Mapping[str, Row] = {
     "database_broken": Row(503, "The database broke and recovers"),
     "not_durable_yet": Row(503, "Not durable yet"),
     "not_in_actor_mode": Row(503, "The database is changing modes"),
+    "changing_modes": Row(503, "The database is changing modes"),
     "host_unavailable": Row(503, "The host is unavailable"),
     "address_locked": Row(503, "Another process holds the database"),
     "schema_failed": Row(503, "A schema migration failed"),
     "stopping": Row(503, "The gateway is stopping"),
     "not_ready": Row(503, "Not ready"),
+    "file_too_large": Row(507, "The file is too large for r2 mode"),
     "database_full": Row(507, "The database is full"),
 }
 

@@ -29,15 +29,15 @@ class _Result(msgspec.Struct, frozen=True):
 
 class _Answer(msgspec.Struct, frozen=True):
     results: Sequence[StatementResult | _Result]
-    bookmark: str
+    bookmark: str | None
     durability: str
 
 
 _ENCODER = msgspec.json.Encoder()
 
 
-def encode_answer(result: BatchResult, *, bookmark: str, durability: str, shape: Shape = "arrays") -> bytes:
-    """JSON of a batch's results."""
+def encode_answer(result: BatchResult, *, bookmark: str | None, durability: str, shape: Shape = "arrays") -> bytes:
+    """JSON of a batch's results. r2 mode has no bookmarks: None."""
     results = [_shaped(each, shape) for each in result.results]
     return _ENCODER.encode(_Answer(results, bookmark, durability))
 

@@ -82,14 +82,15 @@ async def uploaded_image(call: Call, database: Database, parts: Parts) -> PageIm
     replace = call.args.get("replace", False)
     if not isinstance(replace, bool):
         raise InvalidRequest(f"replace {replace!r}: expected true or false")
-    if not replace and not database.system(_is_empty):
+    if not replace and not database.system(holds_no_rows):
         raise NotEmpty("the database is not empty; say replace=true to put the file in its place")
     data = await read_upload(call, parts.settings.database.database_bytes_max)
     imported = await parts.offload(import_database, data, parts.settings.database, current=database.copy_image())
     return imported.image
 
 
-def _is_empty(system: SystemSql) -> bool:
+def holds_no_rows(system: SystemSql) -> bool:
+    """Whether no table of the user's holds a row."""
     tables = system.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' "
         "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"

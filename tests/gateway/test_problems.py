@@ -15,7 +15,7 @@ from gateway.problems import TABLE, problem, problem_of
 from storage.errors import HoldfastError
 
 MODULES_WITH_ERRORS = (".errors", ".address", ".bookmark", ".presign", ".position", ".probe")
-NEVER_SENT = {"bind_refused": "the service did not start"}
+NEVER_SENT = {"bind_refused": "the service did not start", "local_conflict": "no service syncs a local copy"}
 
 
 def every_error() -> list[type[HoldfastError]]:
@@ -39,7 +39,7 @@ def test_every_error_has_its_row_and_retryable_ones_can_be_retried(kind: type[Ho
     row = TABLE[kind.code]
     assert 400 <= row.status < 600
     if kind.retryable:
-        assert row.status in (408, 429, 503)
+        assert row.status in (408, 409, 429, 503)
 
 
 def test_problem_carries_everything_a_program_needs() -> None:
