@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := storage actors gateway holdfast bench tests
+SOURCES := storage actors gateway migrate holdfast bench tests
 SOAK_SEEDS ?= 10000
 ARGS ?=
 
