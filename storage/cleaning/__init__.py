@@ -1,0 +1,1 @@
+"""Deleting many objects: by directory, by project, by scene, or everything."""
