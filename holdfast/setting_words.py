@@ -85,6 +85,7 @@ WORDS = {
     "HOLDFAST_RELEASES_AT_ONCE": "Actors that flush and release at the same time on one host.",
     "HOLDFAST_MEMORY_BYTES_MAX": "What all activations of a host together may hold; beyond it 503 `host_full`.",
     "HOLDFAST_ACTIVATION_BYTES_ESTIMATE": "What an activation is counted as before its size is known.",
+    "HOLDFAST_RETIRE_AFTER_S": "A dedicated host whose actor was released ends after this time, seconds.",
     "HOLDFAST_SWEEP_INTERVAL_S": "Time between two looks for idle actors, seconds.",
     "HOLDFAST_RELEASE_TIMEOUT_S": "Longest release of one actor, seconds.",
     "HOLDFAST_DRAIN_TIMEOUT_S": "Longest drain when the service stops, seconds.",
