@@ -122,6 +122,7 @@ class History:
     hindrances: list[Hindrance] = field(default_factory=list)
     lost_machines: list[MachineLost] = field(default_factory=list)
     final: dict[str, Final] = field(default_factory=dict)
+    healed_at: float = float("inf")
     numbers: int = 0
 
     def next_number(self) -> int:

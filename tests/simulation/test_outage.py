@@ -21,7 +21,8 @@ def late_replies(run: Run) -> int:
     """Answers that left while the machine had been cut off for longer than its ttl."""
     cuts = [cut for cut in run.history.hindrances if cut.until - cut.since > CUT_S_MIN]
     expired_s = run.history.ttl_s * 1.01
-    return sum(cut.since + expired_s < reply.replied_at < cut.until for cut in cuts for reply in run.history.replies)
+    replies = [reply for reply in run.history.replies if reply.replied_at < run.history.healed_at]
+    return sum(cut.since + expired_s < reply.replied_at < cut.until for cut in cuts for reply in replies)
 
 
 @pytest.mark.parametrize("ownership", ["strict", "single_machine"])

@@ -183,6 +183,7 @@ class World:
     async def _heal(self) -> None:
         """Everything works again, for long enough that whoever waits for something gets it."""
         self.note("healing")
+        self.history.healed_at = self.loop.time()
         for machine in self.cluster.machines:
             machine.weather = CALM
             machine.traps.clear()
