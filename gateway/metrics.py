@@ -15,6 +15,8 @@ from gateway.parts import Sample
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 HOST_SAMPLES_MAX = 20_000
+HOST_HELP = "Reported by hosts."
+HISTOGRAM_ENDS = ("_bucket", "_sum", "_count")
 
 
 class GatewayMetrics:
@@ -73,13 +75,22 @@ class _Families:
 
 
 def _families(samples: Sequence[Sample]) -> Iterable[Metric]:
-    """Samples of one name as one family. Label names may differ between samples; absent ones are left out."""
-    by_name: dict[str, Metric] = {}
+    """Samples of one name as one family, a histogram's three as one. Label names may differ between samples; absent
+    ones are left out."""
+    histograms = {name.removesuffix("_bucket") for name, _, _ in samples if name.endswith("_bucket")}
+    families: dict[str, Metric] = {}
     for name, labels, value in samples:
-        family = by_name.get(name)
+        base = next((name.removesuffix(end) for end in HISTOGRAM_ENDS if name.endswith(end)), name)
+        family = families.get(base if base in histograms else name)
         if family is None:
-            is_counter = name.endswith("_total")
-            kind = CounterMetricFamily if is_counter else GaugeMetricFamily
-            family = by_name[name] = kind(name.removesuffix("_total") if is_counter else name, "Reported by hosts.")
+            family = families[base if base in histograms else name] = _family(name, base, base in histograms)
         family.add_sample(name, dict(labels), value)
-    return by_name.values()
+    return families.values()
+
+
+def _family(name: str, base: str, is_histogram: bool) -> Metric:
+    if is_histogram:
+        return Metric(base, HOST_HELP, "histogram")
+    if name.endswith("_total"):
+        return CounterMetricFamily(name.removesuffix("_total"), HOST_HELP)
+    return GaugeMetricFamily(name, HOST_HELP)

@@ -11,11 +11,13 @@ from actors.hosting.placement import shared_host
 from actors.hosting.ray_cluster import RayCluster, RayHosts
 from actors.hosting.settings import PlacementSettings
 from gateway.parts import HostsReport, Sample
+from holdfast.host_totals import HostTotals, in_turn
 from storage.errors import HoldfastError
 from storage.layout.address import Address
 
-# Hosts asked for their numbers at one scrape; the others wait for the next.
+# Hosts asked for their numbers at one scrape, in turn; and how long a scrape waits for one of them.
 ASKED_MAX = 200
+ANSWER_WITHIN_S = 1.0
 _NOBODY = Address("nobody", "nobody")
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ class ServiceHosts:
         self._hosts = hosts
         self._placement = placement
         self._names: set[str] = set()
+        self._totals: dict[str, HostTotals] = {}
+        self._asked_last = ""
         self._tasks: set[asyncio.Task[int]] = set()
 
     async def prepare(self) -> None:
@@ -59,14 +63,11 @@ class ServiceHosts:
         return HostsReport(ready=not missing, details={"placement": "shared", "hosts": len(names), "missing": missing})
 
     async def samples(self) -> Sequence[Sample]:
-        """What the hosts say of themselves, for /metrics."""
-        names = sorted(self._names)[:ASKED_MAX]
-        answers = await asyncio.gather(*(self._hosts.samples(name) for name in names))
-        return [
-            (sample, {**labels, "host": name}, value)
-            for name, answer in zip(names, answers, strict=True)
-            for sample, labels, value in answer
-        ]
+        """What the hosts say of themselves, added up, for /metrics. A host that is slow to answer is left out."""
+        names = in_turn(sorted(self._names), self._asked_last, ASKED_MAX)
+        self._asked_last = names[-1] if names else ""
+        await asyncio.gather(*(self._ask(name) for name in names))
+        return [sample for group, totals in self._totals.items() for sample in totals.samples(group=group)]
 
     async def drain(self) -> list[str]:
         """Flush and release everything, end all hosts. Addresses that could not be released."""
@@ -74,6 +75,21 @@ class ServiceHosts:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         return await self._hosts.stop_all()
+
+    async def _ask(self, name: str) -> None:
+        group = "" if self._placement.mode == "dedicated" else name
+        totals = self._totals.setdefault(group, HostTotals())
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                samples = await self._hosts.samples(name)
+        except (HoldfastError, TimeoutError):
+            totals.lose(name)
+            return
+        if samples:
+            totals.take(name, samples)
+        else:
+            totals.forget(name)
+            self._names.discard(name)  # it has ended; whoever needs it again finds it anew
 
     async def _ping(self, name: str) -> Mapping[str, object] | None:
         try:

@@ -11,18 +11,20 @@ from collections.abc import Sequence
 CELL_WIDTH_MAX = 80
 
 
-def format_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def format_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, cell_width_max: int = CELL_WIDTH_MAX
+) -> str:
     """A header, a rule, one line per row; an empty text without columns."""
     if not columns:
         return ""
-    cells = [[format_cell(value) for value in row] for row in rows]
+    cells = [[format_cell(value, width_max=cell_width_max) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
     right = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
     lines = [_line(columns, widths, right), "  ".join("-" * width for width in widths)]
     return "\n".join([*lines, *(_line(line, widths, right) for line in cells)])
 
 
-def format_cell(value: object) -> str:
+def format_cell(value: object, *, width_max: int = CELL_WIDTH_MAX) -> str:
     """One value as a short piece of text: NULL, numbers, text, blobs by their size."""
     if value is None:
         return "NULL"
@@ -30,7 +32,7 @@ def format_cell(value: object) -> str:
         return f"<blob, {len(str(value['base64'])) * 3 // 4} bytes>"
     text = value if isinstance(value, str) else json.dumps(value)
     text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return text if len(text) <= CELL_WIDTH_MAX else text[: CELL_WIDTH_MAX - 1] + "…"
+    return text if len(text) <= width_max else text[: width_max - 1] + "…"
 
 
 def _is_number(value: object) -> bool:

@@ -219,6 +219,9 @@ class RayHosts:
             return None
         try:
             return cast(object, await asyncio.wrap_future(getattr(handle, method).remote().future()))
+        except ActorDiedError:
+            self._handles.pop(name, None)
+            return None
         except RayActorError:
             return None
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from gateway.context import context_of
 from gateway.erasure import ErasureReport
 from gateway.profiles import Profiles, check_name
+from gateway.rest.json_route import JsonRoute
 from gateway.rest.services import Services, services_of
 from storage.layout.address import Address, check_id
 
@@ -157,7 +158,7 @@ async def delete_user(parts: Parts, user: UserId) -> Erased:
 
 def profile_routes() -> APIRouter:
     """The routes, for `users/{user}` and for `me`."""
-    router = APIRouter(tags=["profiles"])
+    router = APIRouter(tags=["profiles"], route_class=JsonRoute)
     for prefix in ("/v1/users/{user}", "/v1/me"):
         router.add_api_route(f"{prefix}/profiles", list_profiles, methods=["GET"])
         router.add_api_route(f"{prefix}/profiles", create_profile, methods=["POST"], status_code=201)

@@ -27,6 +27,7 @@ from storage.errors import InvalidRequest
 from storage.layout.keys import log_prefix
 from storage.log.actor_log import ActorLog
 from storage.log.export import export_log
+from storage.objects.key import KEY_BYTES_MAX
 from storage.objects.port import ObjectStore
 
 HELP = "read a user's log in the object store, with or without a service"
@@ -133,7 +134,8 @@ async def _orphans(console: Console, arguments: argparse.Namespace, settings: Se
         address = await find_address(store, settings.app_env, arguments.user, arguments.profile)
         found = [info async for info in orphans_of(store, settings.app_env, address)]
     rows = [(info.key, format_bytes(info.size), _time(info.modified_at)) for info in found]
-    console.print(format_table(("orphan", "size", "written"), rows) if rows else "no orphans")
+    table = format_table(("orphan", "size", "written"), rows, cell_width_max=KEY_BYTES_MAX)
+    console.print(table if rows else "no orphans")
     return ExitCode.DONE
 
 

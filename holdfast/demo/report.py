@@ -1,4 +1,4 @@
-"""The demo's table. Pure."""
+"""The demo's table, from what was measured."""
 
 from __future__ import annotations
 

@@ -64,6 +64,21 @@ async def test_samples_of_hosts_are_merged() -> None:
     assert samples["holdfast_host_metrics_up", ()] == 1
 
 
+async def test_the_histogram_of_hosts_is_one() -> None:
+    async def host_metrics() -> Sequence[Sample]:
+        return [
+            ("holdfast_gate_wait_seconds_bucket", {"le": "1"}, 2.0),
+            ("holdfast_gate_wait_seconds_bucket", {"le": "+Inf"}, 3.0),
+            ("holdfast_gate_wait_seconds_sum", {}, 1.5),
+            ("holdfast_gate_wait_seconds_count", {}, 3.0),
+        ]
+
+    async with bench(host_metrics=host_metrics) as gateway:
+        text = (await gateway.client.get("/metrics")).text
+    family = next(each for each in text_string_to_metric_families(text) if each.name == "holdfast_gate_wait_seconds")
+    assert (family.type, len(family.samples)) == ("histogram", 4)
+
+
 async def test_scrape_survives_hosts_that_do_not_answer() -> None:
     async def refuses() -> Sequence[Sample]:
         raise HostUnavailable("down")

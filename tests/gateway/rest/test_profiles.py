@@ -34,6 +34,13 @@ async def test_a_created_profile_is_listed_and_not_selected(gateway: Bench, body
     assert listed["selected"] == listed["default"] != profile
 
 
+async def test_a_body_needs_no_content_type(gateway: Bench) -> None:
+    body = b'{"name": "Anna"}'
+    for content_type in ("application/x-www-form-urlencoded", "text/plain"):
+        headers = {"content-type": content_type}
+        assert (await gateway.client.post(f"{ALICE}/profiles", content=body, headers=headers)).status_code == 201
+
+
 async def test_renaming_keeps_everything_else(gateway: Bench) -> None:
     default = (await gateway.client.get(f"{ALICE}/profiles")).json()["default"]
     response = await gateway.client.patch(f"{ALICE}/profiles/{default}", json={"name": "Main"})
