@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from holdfast import short_folder
 from holdfast.short_folder import PATH_BYTES_MAX, ShortFolder
 
 
@@ -30,3 +33,18 @@ def test_a_note_that_names_another_folder_removes_nothing(tmp_path: Path) -> Non
     (tmp_path / "short-folder").write_text(str(other))
     ShortFolder(tmp_path).remove()
     assert other.is_dir()
+
+
+def test_a_folder_that_somebody_still_writes_into_is_left_to_the_next_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short_folder, "ATTEMPT_PAUSE_S", 0.0)
+    first = ShortFolder(tmp_path)
+    with monkeypatch.context() as busy:
+        busy.setattr("shutil.rmtree", lambda folder, ignore_errors: None)
+        first.remove()
+    assert first.path.exists()
+    second = ShortFolder(tmp_path)
+    assert not first.path.exists()
+    second.remove()
+    assert list(tmp_path.iterdir()) == []
