@@ -248,7 +248,7 @@ class R2Files:
             raise FileMoved(f"{request.key}: served by its actor", retry_after_s=self._settings.retry_after_s)
         if mode is Mode.RETURNING:
             raise self._changing(request, "returning from its actor")
-        state = version.state.remember(request.put_id, self._new_id() if self._rules.fresh_nonce else "")
+        state = version.state.remember(request.put_id, self._new_id())
         answer, new = await self._offload(_run_and_sign, request.run, body, state)
         if new is not None and mode is not Mode.OPEN:
             raise self._changing(request, "being sealed, and takes no writes")
