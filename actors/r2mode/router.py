@@ -28,8 +28,6 @@ from storage.r2_sqlite.errors import ChangingModes, FileMissing, FileMoved, Save
 from storage.r2_sqlite.file_state import Mode
 from storage.r2_sqlite.files import R2Files
 
-WHERE = "in r2 mode"
-
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -73,10 +71,7 @@ class R2Router:
         create: bool = False,
     ) -> Reply:
         """See gateway.router. Raises FileMoved and FileMissing before anything was run or taken from `stream`."""
-        handler = self._handlers.get(op)
-        if handler is None:
-            await self._refuse(address, op)
-        assert handler is not None
+        handler = self._handlers.get(op, self._refuse)
         try:
             return await handler(_Asked(address, op, args, body, stream, create))
         except SaveUnknown as error:
@@ -85,11 +80,11 @@ class R2Router:
     async def close(self) -> None:
         """Nothing is kept open between calls."""
 
-    async def _refuse(self, address: Address, op: Op) -> None:
-        """Only if the address is in r2 mode at all."""
-        await self._open_file(_Asked(address, op, {}, b"", None, create=True))
-        self.files.figures.needed_actor(address.user)
-        raise NeedsActorMode(f"{op.value}: {address} is served {WHERE}, only an actor can do this")
+    async def _refuse(self, asked: _Asked) -> Reply:
+        """What only an actor can do, asked of an address that has none (one that has is the caller's to find)."""
+        await self._open_file(asked, reading=True)
+        self.files.figures.needed_actor(asked.address.user)
+        raise NeedsActorMode(f"{asked.op.value}: {asked.address} is served in r2 mode, only an actor can do this")
 
     async def _sql(self, asked: _Asked) -> Reply:
         turn = self._turn(asked)
