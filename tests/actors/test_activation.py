@@ -242,6 +242,23 @@ async def test_a_kill_ends_a_statement_that_runs_in_a_thread(sql: str) -> None:
 
 
 @virtual
+async def test_a_kill_closes_no_database_under_a_statement_that_does_not_end() -> None:
+    threads = HeldThreads()
+    disk = FakeDisk()
+    actor = await an_actor(a_store(), disk, settings=SHORT_BUDGET, tick_s=TICK_S, offload=threads)
+    ask = actor.sql(LONG_SELECT)
+    await a_pass()
+    _, running = threads.waiting[0]
+    await actor.activation.kill()
+    assert ask.answered and disk.locks == set()
+    threads.run()
+    assert running.exception() is None, "the connection was open while it ran"
+    await a_pass()
+    with pytest.raises(DatabaseBroken, match="closed"):
+        actor.activation._database.system(lambda system: system.execute("SELECT 1"))
+
+
+@virtual
 async def test_an_owner_that_is_fenced_while_a_thread_runs_ends_in_order() -> None:
     thread = RunningThread()
     store, disk = a_store(), FakeDisk()

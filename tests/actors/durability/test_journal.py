@@ -157,6 +157,19 @@ def test_after_a_failed_write_or_sync_nothing_more_is_journaled_until_a_restart(
     assert contents is not None and [record.number for record in contents.above(3)] == [4]
 
 
+def test_a_failed_journal_takes_nothing_in_that_would_leave_a_gap() -> None:
+    disk = FakeDisk()
+    journal = a_journal(disk)
+    disk.broken = True
+    append(journal, 1)
+    with pytest.raises(DiskFull):
+        journal.sync()
+    disk.broken = False
+    append(journal, 2, 3)
+    journal.turn()
+    assert numbers(disk) == [1]
+
+
 def test_a_full_disk_when_a_flush_begins_fails_the_journal_and_not_the_flush() -> None:
     disk = FakeDisk()
     journal = a_journal(disk)

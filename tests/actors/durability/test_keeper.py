@@ -207,6 +207,16 @@ async def test_rule_8_the_owner_exits_whatever_the_answer_to_its_release(error: 
 
 
 @virtual
+async def test_rule_8_a_bucket_that_is_away_keeps_nobody_from_exiting() -> None:
+    store, disk, clock = a_store(), FakeDisk(), VirtualClock()
+    actor = await an_actor(store, disk)
+    store.broken = "away"
+    began = clock.now()
+    await actor.release()
+    assert clock.now() - began < 5.0 and disk.locks == set()
+
+
+@virtual
 async def test_rule_8_a_release_waits_for_no_client_whose_bookmark_will_never_come() -> None:
     store, clock = a_store(), VirtualClock()
     actor = await an_actor(store)
@@ -316,6 +326,26 @@ async def test_an_orphan_on_a_full_disk_is_in_the_bucket_and_the_ending_ends() -
     disk.full = True
     assert isinstance(await actor.activation.ended, Moved)
     assert len(store.keys("orphans")) == 2 and disk.locks == set()
+
+
+@virtual
+async def test_a_disk_that_fails_while_an_orphan_is_put_away_does_not_keep_the_ending_from_its_end() -> None:
+    store, disk = a_store(), FakeDisk()
+    actor = await an_actor(store, disk, flush_idle_s=4.0)
+    await actor.write("cut off").reply()
+    log = a_log(store)
+    log.store = store.inner
+    slot = actor.keeper.ownership.next_slot
+    segment = (await log_of(store))[-1].segment
+    opened = type(segment)(slot, slot, segment.page_size, segment.page_count, (), 9, segment.timestamp_ms)
+    await log.put(draft_slot(slot, a_record(Kind.TAKE, 9, machine_id="m9", base=2), opened))
+
+    def broken(names: object) -> None:
+        raise OSError(5, "input/output error")
+
+    disk.delete = broken  # type: ignore[method-assign]
+    assert isinstance(await actor.activation.ended, Moved)
+    assert disk.locks == set()
 
 
 @virtual
