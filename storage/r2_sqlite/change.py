@@ -66,6 +66,8 @@ async def swap_file(
     OutcomeUnknown: then read again.
     """
     before = read_state(found.body)
+    if not rules.seals_body:
+        before = state_from_metadata(found.info.metadata) or before
     after = next_state(before, event, nonce=f"{rng.getrandbits(128):032x}")
     if not rules.keeps_ring:
         after = replace(after, ring=())
