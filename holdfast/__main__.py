@@ -20,12 +20,15 @@ from storage.errors import HoldfastError
 
 # Name on the command line -> module in holdfast/commands/.
 COMMANDS = {
+    "bucket": "bucket",
     "bench": "bench",
     "config": "config",
+    "costs": "costs",
     "demo": "demo",
     "doctor": "doctor",
     "export": "export",
     "import": "import_",
+    "layout": "layout",
     "log": "log",
     "profiles": "profiles",
     "rollout": "rollout",

@@ -6,6 +6,7 @@ One place, so that a test runs any command in process with its own environment a
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
@@ -19,13 +20,14 @@ from holdfast.settings import Settings, load_settings
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """`now` is seconds on any steady clock. `transport` replaces the network in tests."""
+    """`now` is seconds on any steady clock. `transport` replaces the network, `read_line` the keyboard in tests."""
 
     environ: Mapping[str, str]
     out: TextIO
     err: TextIO
     now: Callable[[], float]
     transport: httpx.BaseTransport | None = None
+    read_line: Callable[[], str] = lambda: sys.stdin.readline()
 
     def print(self, text: str = "") -> None:
         """A line of the command's result."""
@@ -35,6 +37,12 @@ class Console:
         """A line beside the result: warnings, errors, what happens now."""
         self.err.write(f"holdfast: {text}\n")
         self.err.flush()
+
+    def ask(self, question: str) -> str:
+        """What somebody types; empty when nobody can."""
+        self.err.write(question)
+        self.err.flush()
+        return self.read_line().rstrip("\n")
 
     def settings(self, flags: Mapping[str, str] | None = None) -> Settings:
         """Settings of the environment and the given flags; unknown variables are noted."""

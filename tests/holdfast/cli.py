@@ -24,7 +24,9 @@ class Outcome:
     requests: list[httpx.Request] = field(default_factory=list)
 
 
-def holdfast(*arguments: str, service: Handler | None = None, environ: Mapping[str, str] | None = None) -> Outcome:
+def holdfast(
+    *arguments: str, service: Handler | None = None, environ: Mapping[str, str] | None = None, typed: str = ""
+) -> Outcome:
     """Exit code, output and the requests that reached the service."""
     out, err = io.StringIO(), io.StringIO()
     requests: list[httpx.Request] = []
@@ -36,7 +38,8 @@ def holdfast(*arguments: str, service: Handler | None = None, environ: Mapping[s
             raise httpx.ConnectError("refused", request=request)
         return service(request)
 
-    console = Console(dict(environ or {}), out, err, lambda: 0.0, httpx.MockTransport(answer))
+    keyboard = io.StringIO(typed)
+    console = Console(dict(environ or {}), out, err, lambda: 0.0, httpx.MockTransport(answer), keyboard.readline)
     return Outcome(run(console, arguments), out.getvalue(), err.getvalue(), requests)
 
 
