@@ -84,6 +84,7 @@ class Journal:
         self._offsets = [0, 0]
         self._current = 0
         self._buffer: list[bytes] = []
+        self.pending_bytes = 0  # appended and not handed to a sync yet
         self.appended = 0
         self.synced = 0
         self.failed: OSError | None = None
@@ -92,6 +93,7 @@ class Journal:
         """Take one commit in; durable after the next sync that succeeds."""
         if self.failed is None:
             self._buffer.append(encode_record(JournalRecord(self._claim_id, self._epoch, commit.number, commit.pages)))
+            self.pending_bytes += len(self._buffer[-1])
         self.appended = commit.number
 
     @property
@@ -131,6 +133,7 @@ class Journal:
         """Everything up to `number` is in the log and nothing is above it: begin again after a failure."""
         assert self.appended <= number, f"journal has commit {self.appended}, the log ends at {number}"
         self._buffer.clear()
+        self.pending_bytes = 0
         self._offsets = [0, 0]
         self._unsynced = [False, False]
         self.appended = self.synced = number
@@ -147,6 +150,7 @@ class Journal:
 
     def _write(self) -> list[DiskFile]:
         self._flush_buffer()
+        self.pending_bytes = 0
         # The older file first: whatever is durable then has everything before it durable as well.
         dirty = [index for index in (1 - self._current, self._current) if self._unsynced[index]]
         self._unsynced = [False, False]

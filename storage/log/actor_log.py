@@ -7,6 +7,7 @@ name. Decides nothing about ownership.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from storage.objects.settle import Settled, Taken, put_settled
 
 STATE_KEY = METADATA_PREFIX + "state"
 LIST_PAGE_KEYS = 1000
+DECODE_INLINE_BYTES_MAX = 1 << 20
+"""A larger body is checked and decoded in a thread: other actors share this event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,7 @@ class ActorLog:
     async def read(self, slot: int) -> Entry:
         """One slot, verified. Raises ObjectNotFound, CorruptSegment."""
         key = self.slot_key(slot)
-        return self._entry(slot, await self.store.get(key))
+        return await self._entry(slot, await self.store.get(key))
 
     async def read_if_present(self, slot: int) -> Entry | None:
         """The slot, or None where it is still free."""
@@ -179,7 +182,7 @@ class ActorLog:
     async def read_snapshot(self, ref: SnapshotRef) -> tuple[Segment, LogState]:
         """A snapshot's pages and the log's state at its slot. Raises CorruptSegment."""
         found = await self.store.get(ref.key)
-        segment = self._decode(found)
+        segment = await self._decode(found)
         if (segment.first, segment.last) != (1, ref.slot):
             raise CorruptSegment(f"snapshot {ref.key}: holds slots {segment.first}-{segment.last}")
         try:
@@ -240,8 +243,8 @@ class ActorLog:
             return 0
         return int(msgspec.json.decode(found.body)["snapshot"])
 
-    def _entry(self, slot: int, found: StoredObject) -> Entry:
-        segment = self._decode(found)
+    async def _entry(self, slot: int, found: StoredObject) -> Entry:
+        segment = await self._decode(found)
         if (segment.first, segment.last) != (slot, slot):
             raise CorruptSegment(f"segment {found.info.key}: holds slots {segment.first}-{segment.last}")
         try:
@@ -257,9 +260,10 @@ class ActorLog:
         return Entry(slot, record, segment, len(found.body))
 
     @staticmethod
-    def _decode(found: StoredObject) -> Segment:
-        verify_body(found.body, found.info.etag, name=found.info.key)
-        return decode_segment(found.body, name=found.info.key)
+    async def _decode(found: StoredObject) -> Segment:
+        if len(found.body) <= DECODE_INLINE_BYTES_MAX:
+            return _checked_segment(found)
+        return await asyncio.to_thread(_checked_segment, found)
 
     async def _list(self, prefix: str, start_after: str) -> tuple[list[tuple[int, int, ObjectInfo]], float]:
         found: list[tuple[int, int, ObjectInfo]] = []
@@ -272,3 +276,8 @@ class ActorLog:
             if page.next_start_after is None:
                 return found, page.store_time
             start_after = page.next_start_after
+
+
+def _checked_segment(found: StoredObject) -> Segment:
+    verify_body(found.body, found.info.etag, name=found.info.key)
+    return decode_segment(found.body, name=found.info.key)

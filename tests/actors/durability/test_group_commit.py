@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from actors.durability import group_commit
 from actors.durability.group_commit import INLINE_MEAN_MAX_S, INLINE_ONE_MAX_S, GroupCommit, JournalSync, SyncMeter
 from actors.durability.journal import Journal
 from storage.layout.address import Address
@@ -90,6 +93,22 @@ async def test_a_disk_that_turns_slow_is_synced_in_a_thread_from_the_next_sync_o
     assert line.done == [1] and disk.thread_syncs == 1
     await VirtualClock().sleep(SLOW_S)
     assert line.done == [1, 2]
+
+
+@virtual
+async def test_a_large_commit_is_synced_in_a_thread_and_the_small_ones_behind_it_inline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = FakeDisk()
+    line = Line(GroupCommit(VirtualClock()), disk)
+    line.journal.append(a_commit(1))
+    monkeypatch.setattr(group_commit, "INLINE_BYTES_MAX", line.journal.pending_bytes)
+    line.commit(2)
+    await a_pass()
+    assert line.done == [2] and disk.thread_syncs == 1
+    line.commit(3)
+    await a_pass()
+    assert line.done == [2, 3] and disk.thread_syncs == 1
 
 
 @virtual

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,9 +20,10 @@ from storage.errors import (
     UnsupportedVersion,
 )
 from storage.layout.keys import hint_key
+from storage.log import actor_log
 from storage.log.actor_log import LIST_PAGE_KEYS, STATE_KEY, ActorLog, Draft, draft_slot
 from storage.log.record import Kind, LogState, Record
-from storage.log.segment import Segment, encode_segment
+from storage.log.segment import Segment, decode_segment, encode_segment
 from storage.log.slot import slot_name, snapshot_name
 from storage.log.snapshot import snapshot_segment
 from storage.objects.settle import Settled, Taken
@@ -269,6 +272,27 @@ async def test_a_slot_reads_as_it_was_written() -> None:
     assert await log.read_if_present(4) is None
     with pytest.raises(ObjectNotFound):
         await log.read(4)
+
+
+@virtual
+async def test_large_bodies_are_decoded_in_a_thread_and_small_ones_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def decode(*args: Any, **kwargs: Any) -> Segment:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return decode_segment(*args, **kwargs)
+
+    monkeypatch.setattr(actor_log, "decode_segment", decode)
+    store = a_store()
+    log = await a_written_log(store, 2)
+    await put_snapshot(log, 2)
+    [snapshot], _ = await log.list_snapshots()
+    await log.read(2)
+    await log.read_snapshot(snapshot)
+    monkeypatch.setattr(actor_log, "DECODE_INLINE_BYTES_MAX", 10)
+    await log.read(2)
+    await log.read_snapshot(snapshot)
+    assert threads == [True, True, False, False]
 
 
 async def tamper(store: HeldStore, key: str, *, body: bytes | None = None, **changes: str | None) -> None:
