@@ -20,8 +20,8 @@ from storage.errors import HoldfastError
 
 # Name on the command line -> module in holdfast/commands/.
 COMMANDS = {
-    "bucket": "bucket",
     "bench": "bench",
+    "bucket": "bucket",
     "config": "config",
     "costs": "costs",
     "demo": "demo",
