@@ -36,6 +36,7 @@ CORS_EXPOSED = (
     "Content-Disposition",
     "ETag",
     "Holdfast-Mode",
+    "Holdfast-Mode-Reason",
     "Location",
     "Retry-After",
     "X-Request-ID",

@@ -21,8 +21,8 @@ _SINGLE = frozenset(
 class RequestContext:
     """One request: its id, headers, caller, bounded body, and what is found out about it on the way.
 
-    `route` is the route's template for metrics and logs, `mode` how the user is served, `status` what was answered
-    (0 before) and `code` the error, `user` and `profile` whom it concerned.
+    `route` is the route's template for metrics and logs, `mode` how the user is served and `mode_reason` why, `status`
+    what was answered (0 before) and `code` the error, `user` and `profile` whom it concerned.
     """
 
     __slots__ = (
@@ -30,6 +30,7 @@ class RequestContext:
         "code",
         "headers",
         "mode",
+        "mode_reason",
         "principal",
         "profile",
         "request_id",
@@ -49,6 +50,7 @@ class RequestContext:
         self.principal: Principal = OPEN
         self.route = ""
         self.mode = ""
+        self.mode_reason = ""
         self.code = ""
         self.status = 0
         self.user = ""

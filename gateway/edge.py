@@ -167,6 +167,8 @@ class _Answer:
             headers.append((b"x-request-id", context.request_id.encode()))
             if context.mode:
                 headers.append((b"holdfast-mode", context.mode.encode()))
+                if context.mode_reason:
+                    headers.append((b"holdfast-mode-reason", context.mode_reason.encode()))
             message["headers"] = headers
         await self._send(message)
 

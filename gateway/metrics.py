@@ -57,12 +57,12 @@ class GatewayMetrics:
             histogram = self._by_route[route] = self._latency.labels(route)
         histogram.observe(seconds)
 
-    def exposition(self, host_samples: Sequence[Sample] | None) -> bytes:
-        """The text for a scrape; `host_samples` is None when hosts did not answer."""
+    def exposition(self, host_samples: Sequence[Sample] | None, own: Sequence[Sample] = ()) -> bytes:
+        """The text for a scrape; `host_samples` is None when hosts did not answer, `own` are the gateway's modes."""
         self._in_flight.set(self.in_flight)
         self._host_metrics_up.set(0 if host_samples is None else 1)
         families = CollectorRegistry()
-        families.register(_Families(_families((host_samples or ())[:HOST_SAMPLES_MAX])))
+        families.register(_Families(_families([*own, *(host_samples or ())[:HOST_SAMPLES_MAX]])))
         return generate_latest(self.registry) + generate_latest(families)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.modes import ModeParts
 from gateway.router import Router
 from gateway.settings import GatewaySettings
 from storage.clock import Clock, SystemClock
@@ -51,8 +52,8 @@ class ActorErasure(Protocol):
 class GatewayParts:
     """Components and values of one gateway. Nothing in here is closed by the application: its maker does that.
 
-    `link_secret` verifies presigned links; None where clients reach the store directly. `random_bytes` is for
-    ids, `rng` for jitter.
+    `link_secret` verifies presigned links; None where clients reach the store directly. `modes` serves
+    users who are in r2 mode; without it everybody has an actor. `random_bytes` is for ids, `rng` for jitter.
     """
 
     router: Router
@@ -64,6 +65,7 @@ class GatewayParts:
     random_bytes: Callable[[int], bytes] = os.urandom
     rng: random.Random = field(default_factory=random.Random)
     link_secret: bytes | None = field(default=None, repr=False)
+    modes: ModeParts | None = None
     hosts_ready: Callable[[], Awaitable[HostsReport]] = hosts_always_ready
     host_metrics: Callable[[], Awaitable[Sequence[Sample]]] = no_host_metrics
     version: str = "0"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from storage.errors import InvalidRequest
 
@@ -49,6 +50,9 @@ class GatewaySettings:
     profile_name_length_max: int = 200
     selection_ttl_s: float = 30.0
     selection_users_max: int = 10_000
+    new_users: Literal["actor", "r2"] = "actor"
+    rollout_ttl_s: float = 10.0
+    modes_remembered_max: int = 100_000
     erasure_sweep_s: float = 3600.0
 
     ready_ttl_s: float = 2.0

@@ -17,7 +17,7 @@ from pathlib import Path
 from storage.errors import InvalidRequest
 
 PREFIX = "HOLDFAST_"
-SECRET_FIELDS = frozenset({"token", "secret", "presign_secret", "link_secret", "user_token_secret"})
+SECRET_FIELDS = frozenset({"token", "secret", "presign_secret", "link_secret", "user_token_secret", "api_token"})
 MASK = "********"
 
 _TRUE = frozenset({"1", "true", "yes", "on"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 # Where a default depends on other settings.
 DEFAULT_WORDS = {
     "HOLDFAST_OWNERSHIP": "`single_machine` on the local store, `strict` on S3 and R2",
+    "HOLDFAST_R2_SAVE_INTERVAL_S": "0 on the local store, 1 on S3 and R2",
 }
 
 SECTION_TITLES = {
@@ -16,6 +17,8 @@ SECTION_TITLES = {
     "host": "Hosts",
     "router": "From the gateway to the hosts",
     "gateway": "The gateway",
+    "flags": "Flags: where to look first",
+    "r2_mode": "r2 mode",
 }
 
 WORDS = {
@@ -130,9 +133,34 @@ WORDS = {
     "HOLDFAST_PROFILE_NAME_LENGTH_MAX": "Longest name of a profile, characters.",
     "HOLDFAST_SELECTION_TTL_S": "How long a gateway remembers a user's selected profile, seconds.",
     "HOLDFAST_SELECTION_USERS_MAX": "Users whose selected profile a gateway remembers.",
+    "HOLDFAST_NEW_USERS": "How a user without any data starts: with an `actor`, or in `r2` mode.",
+    "HOLDFAST_ROLLOUT_TTL_S": "How long a gateway remembers the rollout's document, seconds.",
+    "HOLDFAST_MODES_REMEMBERED_MAX": "Addresses of which a gateway remembers how they are served.",
     "HOLDFAST_ERASURE_SWEEP_S": "Time between two looks for erased users whose retention time is over, seconds.",
     "HOLDFAST_READY_TTL_S": "How long the answer of `/readyz` is reused, seconds.",
     "HOLDFAST_READY_TIMEOUT_S": "Longest check behind `/readyz`, seconds.",
     "HOLDFAST_HOST_METRICS_TIMEOUT_S": "Longest wait for the hosts' figures behind `/metrics`, seconds.",
     "HOLDFAST_ACCESS_LOG": "Whether each request is logged.",
+    # flags
+    "HOLDFAST_FLAGS": "`bucket`: as objects in the store; `workers_kv`: in Cloudflare Workers KV.",
+    "HOLDFAST_FLAGS_ACCOUNT_ID": "Cloudflare account of the Workers KV namespace.",
+    "HOLDFAST_FLAGS_NAMESPACE_ID": "Workers KV namespace; one per environment.",
+    "HOLDFAST_FLAGS_API_TOKEN": "Cloudflare API token that may read and write the namespace.",
+    "HOLDFAST_FLAGS_API_URL": "Root of Cloudflare's REST API.",
+    "HOLDFAST_FLAGS_TIMEOUT_S": "Longest wait for Workers KV's answer, seconds.",
+    "HOLDFAST_FLAGS_ATTEMPTS_MAX": "Attempts of one request to Workers KV.",
+    "HOLDFAST_FLAGS_TTL_S": "How long a gateway remembers a user's flag, seconds.",
+    "HOLDFAST_FLAGS_USERS_MAX": "Users whose flag a gateway remembers.",
+    # r2 mode
+    "HOLDFAST_R2_FILE_BYTES_MAX": "Largest database that r2 mode loads and saves.",
+    "HOLDFAST_R2_FILES_AT_ONCE": "Files that a gateway has loaded at once; further requests wait.",
+    "HOLDFAST_R2_RACES_MAX": "Lost races after which a write is answered 409 `lost_race`.",
+    "HOLDFAST_R2_SENDS_MAX": "Sends of one save before its outcome is given up.",
+    "HOLDFAST_R2_SAVE_INTERVAL_S": "Least time between two writes of one file, seconds; R2 takes one per second.",
+    "HOLDFAST_R2_SAVES_WAITING_MAX": "Writes of one file that may wait for their turn; beyond it 503.",
+    "HOLDFAST_R2_RETRY_AFTER_S": "When a write that was turned away should come again, seconds.",
+    "HOLDFAST_R2_SIZE_INFO_BYTES": "Larger files are mentioned in the log.",
+    "HOLDFAST_R2_SIZE_WARNING_BYTES": "For larger files the log recommends a migration.",
+    "HOLDFAST_R2_NOTICE_INTERVAL_S": "Least time between two such lines about one user, seconds.",
+    "HOLDFAST_R2_USERS_WATCHED_MAX": "Users whose figures r2 mode keeps.",
 }

@@ -21,10 +21,13 @@ from actors.settings import ActorSettings
 from gateway.settings import GatewaySettings
 from holdfast.setting import PREFIX, Setting, SettingError, settings_of
 from storage.errors import InvalidRequest
+from storage.flags.settings import FlagSettings
 from storage.objects.settings import S3Settings, StoreSettings
+from storage.r2_sqlite.settings import R2ModeSettings
 
 APP_ENV = "APP_ENV"
 OWNERSHIP = "HOLDFAST_OWNERSHIP"
+SAVE_INTERVAL = "HOLDFAST_R2_SAVE_INTERVAL_S"
 # Read by the command line's clients and by the tests, so no setting of the service.
 OTHER_VARIABLES = frozenset({"HOLDFAST_URL"})
 OTHER_PREFIXES = ("HOLDFAST_TEST_",)
@@ -79,6 +82,8 @@ class Settings:
     host: HostSettings = field(default_factory=HostSettings)
     router: RouterSettings = field(default_factory=RouterSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    flags: FlagSettings = field(default_factory=FlagSettings)
+    r2_mode: R2ModeSettings = field(default_factory=R2ModeSettings)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -102,14 +107,15 @@ class Settings:
         ]
 
 
-SECTIONS = ("environment", "service", "s3", "actors", "placement", "host", "router", "gateway")
+SECTIONS = ("environment", "service", "s3", "actors", "placement", "host", "router", "gateway", "flags", "r2_mode")
 # Fields whose own name says too little outside their dataclass.
 _VARIABLES = {
     ("environment", "app_env"): APP_ENV,
     ("placement", "mode"): "HOLDFAST_PLACEMENT",
     ("s3", "bucket"): "HOLDFAST_BUCKET",
+    ("flags", "backend"): "HOLDFAST_FLAGS",
 }
-_SECTION_PREFIXES = {"s3": "HOLDFAST_S3_"}
+_SECTION_PREFIXES = {"s3": "HOLDFAST_S3_", "flags": "HOLDFAST_FLAGS_", "r2_mode": "HOLDFAST_R2_"}
 
 
 def all_settings() -> list[Setting]:
@@ -168,10 +174,19 @@ def _variable(setting: Setting) -> str:
 
 
 def _with_derived_defaults(settings: Settings) -> Settings:
-    """Rule 20: on the local store only this machine can claim, unless somebody says otherwise."""
-    if settings.s3.bucket or OWNERSHIP in settings.origins:
+    """On the local store, unless somebody says otherwise: only this machine can claim (rule 20), and a key may be
+    written as often as one likes."""
+    if settings.s3.bucket:
         return settings
-    return dataclasses.replace(settings, actors=dataclasses.replace(settings.actors, ownership="single_machine"))
+    if OWNERSHIP not in settings.origins:
+        settings = _with(settings, "actors", ownership="single_machine")
+    return settings if SAVE_INTERVAL in settings.origins else _with(settings, "r2_mode", save_interval_s=0.0)
+
+
+def _with(settings: Settings, section: str, **values: object) -> Settings:
+    section_values: Any = dataclasses.replace(getattr(settings, section), **values)
+    changed: Settings = _replaced(settings, (section,), section_values)
+    return changed
 
 
 def _validated(settings: Settings) -> Settings:

@@ -14,6 +14,7 @@ from actors.errors import InR2Mode, NotInActorMode
 from gateway.asgi import Headers, Receive, Scope, Send
 from gateway.context import RequestContext, context_of
 from gateway.identity import NOTHING_CLAIMED, identify
+from gateway.modes import ModeRouter
 from gateway.profile_directory import ProfileDirectory
 from gateway.rest.answer import send_reply
 from gateway.rest.query import boolean_field, choice_field, query_fields, seconds_field
@@ -44,8 +45,11 @@ Operation = Callable[[Exchange], Awaitable[None]]
 class Databases:
     """Finds the address a request means and carries its operation to the actor."""
 
-    def __init__(self, *, router: Router, directory: ProfileDirectory, settings: GatewaySettings) -> None:
+    def __init__(
+        self, *, router: Router, directory: ProfileDirectory, settings: GatewaySettings, modes: ModeRouter | None = None
+    ) -> None:
         self._router = router
+        self._modes = modes
         self._directory = directory
         self._settings = settings
         self._user_header = settings.user_header.lower().encode()
@@ -139,12 +143,13 @@ class Databases:
     async def _call(
         self, exchange: Exchange, op: Op, args: Mapping[str, object], body: bytes = b"", *, stream: bool = False
     ) -> Reply:
-        context = exchange.context
-        context.mode = MODE_ACTOR
+        context, modes = exchange.context, self._modes
+        chunks = context.body.chunks() if stream else None
         try:
-            if stream:
-                return await self._router.call(exchange.address, op, args, stream=context.body.chunks())
-            return await self._router.call(exchange.address, op, args, body)
+            if modes is not None:
+                return await modes.call(context, exchange.address, op, args, body, stream=chunks)
+            context.mode = MODE_ACTOR
+            return await self._router.call(exchange.address, op, args, body, stream=chunks)
         except HoldfastError as error:
             if error.code == InR2Mode.code:
                 context.mode = MODE_R2

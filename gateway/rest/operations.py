@@ -47,7 +47,8 @@ async def metrics(request: Request) -> Response:
     """Prometheus text: the gateway's own counters and what hosts report."""
     services = services_of(request.app)
     samples = await _host_samples(services.parts)
-    return Response(services.metrics.exposition(samples), headers={"content-type": CONTENT_TYPE})
+    own = services.modes.samples() if services.modes is not None else ()
+    return Response(services.metrics.exposition(samples, own), headers={"content-type": CONTENT_TYPE})
 
 
 def operation_routes() -> APIRouter:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.erasure import Eraser
 from gateway.metrics import GatewayMetrics
+from gateway.modes import ModeRouter
 from gateway.parts import GatewayParts
 from gateway.profile_directory import ProfileDirectory
 from gateway.profile_store import ProfileStore
@@ -22,6 +23,7 @@ class Services:
     profiles: ProfileStore
     directory: ProfileDirectory
     databases: Databases
+    modes: ModeRouter | None
     eraser: Eraser
     metrics: GatewayMetrics
     readiness: Readiness
@@ -33,11 +35,17 @@ def build_services(parts: GatewayParts) -> Services:
         parts.store, env=parts.env, clock=parts.clock, rng=parts.rng, random_bytes=parts.random_bytes
     )
     directory = ProfileDirectory(profiles, clock=parts.clock, settings=parts.settings)
+
+    async def default_of(user: str) -> str:
+        return (await directory.read(user))[0].default
+
+    modes = None if parts.modes is None else ModeRouter(parts.modes, parts.router, default_of)
     return Services(
         parts=parts,
         profiles=profiles,
         directory=directory,
-        databases=Databases(router=parts.router, directory=directory, settings=parts.settings),
+        databases=Databases(router=parts.router, directory=directory, settings=parts.settings, modes=modes),
+        modes=modes,
         eraser=Eraser(
             store=parts.store,
             env=parts.env,

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import apsw
 import msgspec
 
 from storage.errors import CorruptObject, UnsupportedVersion
+from storage.r2_sqlite.state import RING_LENGTH_MAX as RING_LENGTH_MAX
+from storage.r2_sqlite.state import FileState as FileState
+from storage.r2_sqlite.state import Mode as Mode
 
-RING_LENGTH_MAX = 64
 FORMAT_VERSION = 1
 METADATA_PREFIX = "holdfast-file-"
 _TOMBSTONE_PAGE_SIZE = 512
@@ -28,29 +28,6 @@ _TABLE_SQL = (
     "CREATE TABLE IF NOT EXISTS _cf_file("
     "id INTEGER PRIMARY KEY CHECK(id = 1), format INTEGER, state TEXT, gen INTEGER, nonce TEXT, ring TEXT)"
 )
-
-
-class Mode(StrEnum):
-    """Who may write the file's user: the r2 mode (`open`), nobody yet or any more, the actor."""
-
-    OPEN = "open"
-    SEALING = "sealing"
-    ACTOR = "actor"
-    RETURNING = "returning"
-
-
-@dataclass(frozen=True, slots=True)
-class FileState:
-    """State, generation (+1 at each change except sealing to actor), nonce, and the last put-ids, newest last."""
-
-    state: Mode = Mode.OPEN
-    gen: int = 0
-    nonce: str = ""
-    ring: tuple[str, ...] = ()
-
-    def remember(self, put_id: str, nonce: str) -> FileState:
-        """The state that a save with this put-id writes."""
-        return replace(self, nonce=nonce, ring=(*self.ring, put_id)[-RING_LENGTH_MAX:])
 
 
 def tombstone_body(state: FileState) -> bytes:

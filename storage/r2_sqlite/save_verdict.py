@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from storage.r2_sqlite.file_state import RING_LENGTH_MAX, FileState
 from storage.r2_sqlite.rules import FileRules
+from storage.r2_sqlite.state import RING_LENGTH_MAX, FileState
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from storage.errors import StorageError
-from storage.r2_sqlite.file_state import FileState, Mode
+from storage.r2_sqlite.state import FileState, Mode
 
 
 class Event(StrEnum):
