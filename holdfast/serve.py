@@ -26,12 +26,14 @@ from actors.hosting.ray_cluster import RayCluster
 from actors.source import ActorConfig, ActorSource
 from gateway.app import create_app
 from gateway.log_erasure import LogErasure
+from gateway.modes import ModeParts
 from gateway.parts import GatewayParts
 from gateway.server import listen, serve
 from holdfast.data_lock import DataLock
 from holdfast.greeting import greeting
 from holdfast.hosts import ServiceHosts
 from holdfast.local_secret import local_secret
+from holdfast.modes import open_modes
 from holdfast.process_group import children_apart
 from holdfast.settings import Settings
 from holdfast.short_folder import ShortFolder
@@ -91,7 +93,8 @@ class Service:
             on_running()
             await hosts.prepare()
             router = self._open_router(stack, hosts)
-            application = create_app(self._parts(store, router, hosts))
+            modes = open_modes(stack, store, self._settings, clock=self._clock, rng=self._rng)
+            application = create_app(self._parts(store, router, hosts, modes))
             beside = [
                 asyncio.create_task(work) for work in (self._settle_journals(), self._stop_when_ended(cluster, stop))
             ]
@@ -200,7 +203,7 @@ class Service:
         stack.push_async_callback(router.close)
         return router
 
-    def _parts(self, store: ObjectStore, router: HostRouter, hosts: ServiceHosts) -> GatewayParts:
+    def _parts(self, store: ObjectStore, router: HostRouter, hosts: ServiceHosts, modes: ModeParts) -> GatewayParts:
         env, retention_s = self._settings.app_env, self._settings.actors.retention_s
         return GatewayParts(
             router=router,
@@ -209,6 +212,7 @@ class Service:
             erasure=LogErasure(router, store, env, clock=self._clock, rng=self._rng, retention_s=retention_s),
             settings=self._settings.gateway,
             clock=self._clock,
+            modes=modes,
             link_secret=None if self._settings.s3.bucket else local_secret(self._local_dir, "links"),
             hosts_ready=hosts.report,
             host_metrics=hosts.samples,
