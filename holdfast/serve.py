@@ -30,6 +30,8 @@ from gateway.modes import ModeParts
 from gateway.parts import GatewayParts
 from gateway.server import listen, serve
 from holdfast.data_lock import DataLock
+from holdfast.flat_keys import warn_of_flat_keys
+from holdfast.folder_users import end_folder_users
 from holdfast.greeting import greeting
 from holdfast.hosts import ServiceHosts
 from holdfast.local_secret import local_secret
@@ -88,16 +90,20 @@ class Service:
             stack.callback(self._lock.release)
             stack.callback(self._listener.close)
             store = await self._open_store(stack)
-            self.end_hosts()
+            if ended := self.end_processes():
+                log.info("processes that an earlier service left were ended", extra={"count": ended})
             cluster, hosts = self._start_hosts(stack)
             on_running()
             await hosts.prepare()
             router = self._open_router(stack, hosts)
             modes = open_modes(stack, store, self._settings, clock=self._clock, rng=self._rng)
             application = create_app(self._parts(store, router, hosts, modes))
-            beside = [
-                asyncio.create_task(work) for work in (self._settle_journals(), self._stop_when_ended(cluster, stop))
-            ]
+            works = (
+                self._settle_journals(),
+                self._stop_when_ended(cluster, stop),
+                warn_of_flat_keys(store, self._settings),
+            )
+            beside = [asyncio.create_task(work) for work in works]
             try:
                 await serve(application, self._listener, stop=stop, started=self._greet)
             finally:
@@ -107,17 +113,16 @@ class Service:
                 unreleased = await self._drain(cluster, hosts)
             return unreleased
 
-    def end_hosts(self, *, timeout_s: float = LEFTOVERS_TIMEOUT_S) -> None:
-        """SIGKILL what still runs of this data directory's hosts. Raises LeftoverAlive."""
-        ended = self._registry.end_leftovers(timeout_s=timeout_s, now=time.monotonic, sleep=time.sleep)
-        if ended:
-            log.info("processes that an earlier service left were ended", extra={"count": len(ended)})
+    def end_processes(self, *, timeout_s: float = LEFTOVERS_TIMEOUT_S) -> int:
+        """SIGKILL what still runs of this data directory's hosts and their Ray. How many. Raises LeftoverAlive."""
+        return len(self._registry.end_leftovers(timeout_s=timeout_s, now=time.monotonic, sleep=time.sleep))
 
     def abort(self) -> None:
         """End what this service started, at once and without flushing. The process has to end after this."""
         with contextlib.suppress(HoldfastError):
-            self.end_hosts(timeout_s=ABORT_WAIT_S)
+            self.end_processes(timeout_s=ABORT_WAIT_S)
         if self._folder is not None:
+            end_folder_users(self._folder.path)
             self._folder.remove()
 
     async def _drain(self, cluster: RayCluster, hosts: ServiceHosts) -> list[str]:
@@ -131,7 +136,7 @@ class Service:
         draining.cancel()
         log.error("ray has ended: its hosts are ended, and their journals shipped from here")
         self.ray_ended = True
-        self.end_hosts()
+        self.end_processes()
         await self._settle_journals()
         return []
 
@@ -156,9 +161,11 @@ class Service:
     def _start_hosts(self, stack: contextlib.AsyncExitStack) -> tuple[RayCluster, ServiceHosts]:
         folder = self._folder = ShortFolder(self._local_dir)
         stack.callback(folder.remove)
+        stack.callback(lambda: end_folder_users(folder.path))
         sockets = folder.path / "s"
         with children_apart():
             cluster = RayCluster.start_local(folder=folder.path / "r", spares=SPARES, registry=self._registry)
+        stack.callback(self.end_processes)
         stack.callback(lambda: None if self.ray_ended else cluster.close())
         plan = HostPlan(placement=self._settings.placement, config=self._host_config(str(sockets)))
         return cluster, ServiceHosts(cluster, cluster.hosts(plan), self._settings.placement)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from actors.hosting.ray_cluster import RayCluster
 from holdfast.doctor.check import Finding
+from holdfast.folder_users import end_folder_users
 from holdfast.process_group import children_apart
 from storage.errors import HoldfastError
 
@@ -23,5 +24,6 @@ def check_ray() -> Finding:
     except HoldfastError as error:
         return Finding("ray", False, error.message)
     finally:
+        end_folder_users(folder)
         shutil.rmtree(folder, ignore_errors=True)
     return Finding("ray", True, f"starts and ends, in {time.monotonic() - started:.1f} s")
