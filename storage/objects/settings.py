@@ -22,7 +22,8 @@ class S3Settings:
     """Where the bucket is and how patiently it is asked. Credentials come from boto3's own chain, never from here.
 
     `endpoint` None means AWS itself. Times in seconds, sizes in bytes. `attempts_max` bounds the sends of one retried
-    operation; conditional writes are always sent once.
+    operation; conditional writes are always sent once. `read_timeout_s` is well under the wait of a takeover (rule 5):
+    an owner that waits 15 s for one lost answer is overtaken before it can hand over what it acknowledged.
     """
 
     bucket: str
@@ -30,7 +31,7 @@ class S3Settings:
     region: str = "auto"
     threads_max: int = 64
     connect_timeout_s: float = 3.0
-    read_timeout_s: float = 15.0
+    read_timeout_s: float = 4.0
     attempts_max: int = 6
     multipart_above_bytes: int = 64 * MIB
     part_bytes: int = 16 * MIB

@@ -6,7 +6,7 @@ as everywhere, with the accidents that the hole needs made frequent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.call import Durability
 from actors.durability.rules import Rules
@@ -73,6 +73,8 @@ SLEEPING_CLAIMS = a_profile(
     settings={**PROFILES["days"].settings, "snapshot_slots_max": 3},
     stray_s_max=DAY_S,
 )
+IMPATIENT = a_profile({"move": 3.0, "cut": 3.0}, levels=LOCAL, rough=0.0, every_s=4.0)
+PATIENT = replace(IMPATIENT, timeout_s=15.0)
 WIPED = a_profile(
     {"kill": 2.0, "kill_and_move": 1.0, "power_off": 0.5},
     levels=LOCAL,
@@ -101,6 +103,7 @@ MUTANTS = (
     Mutant("12", Rules(freezes_body=False), REPLAYS),
     Mutant("13", Rules(waits_predecessors_ttl=False), DEPLOYS),
     Mutant("13, a clock that stops in suspend", Rules(), SUSPENDED),
+    Mutant("13, a client as patient as a takeover", Rules(), PATIENT),
     Mutant("14", Rules(locks=False), SECOND_HOSTS),
     Mutant("15", Rules(checks_age_after_sync=False), STALLED_SYNCS),
     Mutant("18, an owner that slept", Rules(relists_after_pause=False), PROFILES["days"]),

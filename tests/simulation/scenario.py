@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from actors.call import Durability
 from actors.settings import ActorSettings, DatabaseSettings
 from tests.simulation.disk import DiskWeather
-from tests.simulation.weather import CALM, ROUGH, Weather
+from tests.simulation.weather import CALM, ROUGH, TIMEOUT_S, Weather
 
 DAY_S = 86_400.0
 
@@ -47,6 +47,7 @@ class Profile:
     stray_s_max: float = 60.0
     stale_share: float = 0.1
     slow_answer: float = 0.0
+    timeout_s: float = TIMEOUT_S
     keyed_share: float = 0.2
     answer_s: tuple[float, float] = (0.0005, 0.01)
     wiped_after_s: tuple[float, float] | None = None
@@ -161,8 +162,8 @@ def draw_scenario(seed: int, *, name: str | None = None, profiles: Mapping[str, 
     weather = CALM
     if rng.random() < profile.rough:
         weather = _scaled(ROUGH, rng.choice((0.5, 1.0, 2.0)), profile.stray_s_max)
-    weather = replace(weather, timeout_s=rng.choice((4.0, 15.0)))
-    weather = replace(weather, slow_answer=max(weather.slow_answer, profile.slow_answer))
+    slow_answer = max(weather.slow_answer, profile.slow_answer)
+    weather = replace(weather, slow_answer=slow_answer, timeout_s=profile.timeout_s)
     return Scenario(
         seed=seed,
         name=name,

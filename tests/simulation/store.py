@@ -25,6 +25,8 @@ T = TypeVar("T")
 ATTEMPTS_MAX = 3
 BACKOFF_S = 0.2
 TROUBLE_S = 1.0
+EXCUSED_S = 5.0
+"""One lost request excuses its machine for so long, however long its client waits for the answer."""
 
 
 class Line(Protocol):
@@ -167,7 +169,7 @@ class SimStore:
         if fate.outcome is Outcome.ANSWERED:
             took = fate.request_s + fate.answer_s
         elif fate.outcome in (Outcome.REQUEST_LOST, Outcome.ANSWER_LOST):
-            took = self._line.weather.timeout_s
+            took = EXCUSED_S
         else:
             took = TROUBLE_S + fate.request_s + fate.answer_s
         if took > TROUBLE_S / 2:
@@ -258,7 +260,7 @@ class _Request:
 
     def _give_up_later(self) -> None:
         """No answer will come: the client notices at its timeout, or at once when that has passed."""
-        self._line.trouble(self._leaves_at, self._timeout_at)
+        self._line.trouble(self._leaves_at, min(self._timeout_at, self._leaves_at + EXCUSED_S))
         self._loop.world_at(max(self._loop.time(), self._timeout_at), self._give_up)
 
     def _give_up(self) -> None:

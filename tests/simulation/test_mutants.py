@@ -16,7 +16,7 @@ from actors.durability.gate import OutputGate
 from actors.durability.rules import Rules
 from tests.simulation.disk import SimFile
 from tests.simulation.invariants import lost_to, takeovers
-from tests.simulation.mutants import LOCAL, MUTANTS, Mutant, a_profile
+from tests.simulation.mutants import IMPATIENT, LOCAL, MUTANTS, Mutant, a_profile
 from tests.simulation.scenario import PROFILES, Profile, draw_scenario
 from tests.simulation.software import simulate
 from tests.simulation.world import Run
@@ -115,6 +115,12 @@ def test_finding_17_an_owner_that_is_away_for_the_whole_wait_loses_what_is_state
                 assert not writes or takeover.predecessor.claim_id in final.orphans
                 lost += len(writes)
     assert lost > 10, "the stated loss did not occur: the test proves nothing"
+
+
+def test_one_lost_request_never_costs_a_write() -> None:
+    for seed in range(1, 31):
+        run = run_seed(seed, IMPATIENT, Rules())
+        assert not run.violations, f"seed {seed}: {run.violations[0]}"
 
 
 def test_rule_7d_alone_bounds_the_loss_when_looks_do_not_wait_for_writes() -> None:

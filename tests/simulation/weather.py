@@ -6,6 +6,10 @@ import random
 from dataclasses import dataclass
 from enum import Enum
 
+from storage.objects.settings import S3Settings
+
+TIMEOUT_S = S3Settings(bucket="simulated").read_timeout_s
+
 
 class Outcome(Enum):
     """What becomes of one request."""
@@ -36,7 +40,7 @@ class Weather:
     slow_request: float = 0.0
     slow_answer: float = 0.0
     slow_s: tuple[float, float] = (0.5, 14.0)
-    timeout_s: float = 15.0
+    timeout_s: float = TIMEOUT_S
     puts_refused: str | None = None
 
 
