@@ -144,9 +144,17 @@ async def _append(bench: Bench, entry: str, *, settles: bool) -> None:
             await bench.store.put(f"log/{slot}", entry.encode(), if_none_match="*")
             return
         except PreconditionFailed:
-            if settles and (await bench.store.get(f"log/{slot}")).body == entry.encode():
+            if settles and await _is_there(bench, slot, entry):
                 return
             slot += 1
+        except Unavailable:
+            continue
+
+
+async def _is_there(bench: Bench, slot: int, entry: str) -> bool:
+    while True:
+        try:
+            return (await bench.store.get(f"log/{slot}")).body == entry.encode()
         except Unavailable:
             continue
 
