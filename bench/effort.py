@@ -20,4 +20,4 @@ class Effort:
 
 
 QUICK = Effort(rounds=3, duration_s=1.0, warmup_s=0.3)
-FULL = Effort(rounds=7, duration_s=3.0, warmup_s=0.7)
+FULL = Effort(rounds=7, duration_s=3.0, warmup_s=1.5)

@@ -57,9 +57,10 @@ class BenchPlan:
         return [one for one in scenarios if not wanted or any(piece in one.name for piece in wanted)]
 
 
-def contenders(plan: BenchPlan) -> dict[str, Contender]:
-    """All there are, by the names that the command line knows."""
-    data = plan.data
+def contenders(plan: BenchPlan, part: str) -> dict[str, Contender]:
+    """All there are, by the names that the command line knows, with empty databases for one part of the run."""
+    data = plan.data / part
+    data.mkdir(mode=0o711)
     return {
         "shared": HoldfastService(data / "shared", placement="shared", environ=plan.environ),
         "dedicated": HoldfastService(data / "dedicated", placement="dedicated", environ=plan.environ),
@@ -94,18 +95,19 @@ def run_bench(plan: BenchPlan, *, note: Callable[[str], None]) -> Results:
 
 
 async def _measure(plan: BenchPlan, results: Results, note: Callable[[str], None]) -> None:
-    known = contenders(plan)
     if "generator" in plan.figures:
         results.figures["generator"] = [row.to_json() for row in await measure_ceiling()]
+    known = contenders(plan, "a")
     chosen = [known[name] for name in plan.contenders if name != "dedicated"]
     scenarios = plan.chosen(ALL if plan.full else (*ONE, MIXED[0]))
     if chosen and scenarios:
         name = "Shared placement and peers" if "shared" in plan.contenders else "Peers"
         await _session(name, chosen, scenarios, plan, results, note)
     if "dedicated" in plan.contenders and (few := plan.chosen(ONE)):
+        known = contenders(plan, "b")
         beside = [known["workerd"]] if "workerd" in plan.contenders else []
         await _session("Dedicated placement", [known["dedicated"], *beside], few, plan, results, note)
-    await _figures(plan, known, results, note)
+    await _figures(plan, contenders(plan, "c"), results, note)
 
 
 async def _session(

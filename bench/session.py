@@ -123,9 +123,13 @@ async def fill(endpoint: Endpoint, scenarios: Iterable[Scenario]) -> None:
         finally:
             await caller.close()
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(POPULATE_CALLERS):
-            group.create_task(work())
+    tasks = [asyncio.create_task(work()) for _ in range(POPULATE_CALLERS)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _cpu_seconds(contender: Contender) -> float:

@@ -57,3 +57,14 @@ async def test_who_cannot_take_part_is_left_out_with_the_reason(tmp_path: Path, 
     await session.run()
     assert session.left_out == {"broken": why}
     assert session.measurements == [] and said == [f"broken: left out, {why}"]
+
+
+@pytest.mark.system
+async def test_who_refuses_the_first_rows_is_left_out_and_stopped(tmp_path: Path) -> None:
+    """The same rows twice: the second time the users are there already."""
+    server = PythonServer("twice", "bench.peers.sqlite_files", tmp_path / "twice")
+    for _ in range(2):
+        session = Session([server], ONE[:1], Effort(rounds=0, duration_s=0.1, warmup_s=0), tmp_path, lambda line: None)
+        await session.run()
+    assert session.left_out["twice"].startswith("HTTP 500")
+    assert server.process_ids() == []
