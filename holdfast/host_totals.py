@@ -1,4 +1,4 @@
-"""What hosts report, added up for /metrics. Pure.
+"""What hosts report, added up for /metrics. A value; does no I/O.
 
 A counter goes on where a host that ended left it: a total never falls because somebody's host was evicted, and one that
 begins again at nought after a crash counts on. A host nobody heard of at this scrape keeps its counters and has no

@@ -14,6 +14,11 @@ def set_up_logs(stream: TextIO) -> None:
     """Once per process."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter())
+    install(handler)
+
+
+def install(handler: logging.Handler) -> None:
+    """Make `handler` the one that all records of this process go to."""
     handler.addFilter(_without_ray)
     root = logging.getLogger()
     root.handlers = [handler]

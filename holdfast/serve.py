@@ -33,6 +33,7 @@ from holdfast.data_lock import DataLock
 from holdfast.flat_keys import warn_of_flat_keys
 from holdfast.folder_users import end_folder_users
 from holdfast.greeting import greeting
+from holdfast.host_logs import LineReceiver, to_stderr
 from holdfast.hosts import ServiceHosts
 from holdfast.local_secret import local_secret
 from holdfast.modes import open_modes
@@ -51,6 +52,7 @@ ABORT_WAIT_S = 1.0
 WATCH_S = 1.0
 SPARES = 1
 SOURCE = "actors.source:open_source"
+LOGS = "holdfast.host_logs:send_logs"
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +165,7 @@ class Service:
         stack.callback(folder.remove)
         stack.callback(lambda: end_folder_users(folder.path))
         sockets = folder.path / "s"
+        stack.callback(LineReceiver(sockets, to_stderr).close)
         with children_apart():
             cluster = RayCluster.start_local(folder=folder.path / "r", spares=SPARES, registry=self._registry)
         stack.callback(self.end_processes)
@@ -176,6 +179,7 @@ class Service:
             machine=self._machine(),
             source=SOURCE,
             source_config=self._actor_config().to_mapping(),
+            logs=LOGS,
             socket_folder=socket_folder,
             run_folder=str(self._local_dir / "run"),
             settings=self._settings.host,

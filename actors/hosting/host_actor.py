@@ -19,7 +19,7 @@ import uvloop
 
 from actors.call import Op, Reply
 from actors.hosting.host import Host
-from actors.hosting.host_config import HostConfig
+from actors.hosting.host_config import HostConfig, set_up_logs
 from actors.hosting.live import Sample
 from storage.errors import InvalidRequest
 from storage.layout.address import Address
@@ -32,6 +32,7 @@ class HostActor:
 
     def __init__(self, config: HostConfig) -> None:
         self._config = config
+        set_up_logs(config)
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="holdfast-host", daemon=True)
         self._thread.start()

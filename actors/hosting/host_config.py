@@ -20,7 +20,8 @@ from storage.layout.address import Address
 class HostConfig:
     """One host. `source` names the function ("package.module:function") that makes an ActivationSource of
     `source_config` in the host's process. `socket_folder` has to be short (a socket path holds 107 bytes). `address`:
-    the one a dedicated host serves. `machine` is the identity of the journals' disk."""
+    the one a dedicated host serves. `machine` is the identity of the journals' disk. `logs` names the function that is
+    told, first of all, the socket folder and the host's name, and takes care of what the process logs."""
 
     secret: bytes
     machine: str
@@ -32,6 +33,7 @@ class HostConfig:
     tcp_host: str = "127.0.0.1"
     name: str = ""
     address: Address | None = None
+    logs: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +60,21 @@ class HostPlan:
 
 def open_source(config: HostConfig) -> ActivationSource:
     """Call what `config.source` names. Raises ActorError when there is no such function."""
-    module, _, function = config.source.partition(":")
-    try:
-        opened = cast(Callable[[Mapping[str, Any]], ActivationSource], getattr(import_module(module), function))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ActorError(f"host source {config.source!r} cannot be loaded: {error}") from error
+    opened = cast(Callable[[Mapping[str, Any]], ActivationSource], _named(config.source, "source"))
     return opened({**config.source_config, "host": config.name})
+
+
+def set_up_logs(config: HostConfig) -> None:
+    """Call what `config.logs` names, if anything. Raises ActorError when there is no such function."""
+    if config.logs:
+        cast(Callable[[str, str], None], _named(config.logs, "logs"))(config.socket_folder, config.name)
+
+
+def _named(path: str, what: str) -> object:
+    """What "package.module:name" names."""
+    module, _, name = path.partition(":")
+    try:
+        found: object = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ActorError(f"host {what} {path!r} cannot be loaded: {error}") from error
+    return found

@@ -47,6 +47,7 @@ PLAN_KEY: Final = b"plan"
 OBJECT_STORE_BYTES: Final = 80 << 20
 POLL_S: Final = 0.02
 START_GRACE_S: Final = 0.05
+RAY_MESSAGE_CHARS_MAX: Final = 500
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Handle: TypeAlias = "ActorHandle[RayHost]"
@@ -376,6 +377,7 @@ def _quieten() -> None:
     """Ray prints a paragraph to standard output for every worker that dies; it goes to the log instead."""
 
     def to_log(data: Mapping[str, Any], ignore_prefix: bool = False) -> None:
-        _log.info("ray: %s", " ".join(str(line) for line in data.get("lines", ())))
+        text = " ".join(str(line) for line in data.get("lines", ()))
+        _log.info("ray: %s", text.partition(" To troubleshoot the problem")[0][:RAY_MESSAGE_CHARS_MAX])
 
     ray._private.worker.print_to_stdstream = to_log

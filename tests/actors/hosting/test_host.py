@@ -16,8 +16,9 @@ import pytest
 
 from actors.call import Op
 from actors.errors import ActivationEnded, ActorError, Moved
+from actors.hosting import host_config
 from actors.hosting.host import Host
-from actors.hosting.host_config import HostConfig, HostPlan, open_source
+from actors.hosting.host_config import HostConfig, HostPlan, open_source, set_up_logs
 from actors.hosting.link_client import HostLink
 from actors.hosting.process_registry import ProcessRegistry
 from actors.hosting.settings import HostSettings, PlacementSettings
@@ -113,6 +114,17 @@ def test_a_plan_tells_a_dedicated_host_its_address_and_a_shared_one_none() -> No
     shared = HostPlan(placement=PlacementSettings(mode="shared", shared_hosts=1), config=config)
     made = shared.config_of(shared.name_of(ALICE), ALICE)
     assert (made.name, made.address) == ("host/0", None)
+
+
+def test_what_a_plan_names_for_logs_is_told_the_folder_and_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(host_config, "told", lambda folder, host: told.append((folder, host)), raising=False)
+    config = replace(a_config(Path("/tmp/x")), name="host/1")
+    set_up_logs(config)
+    set_up_logs(replace(config, logs="actors.hosting.host_config:told"))
+    assert told == [(config.socket_folder, "host/1")]
+    with pytest.raises(ActorError, match=r"host logs 'nowhere:x' cannot be loaded"):
+        set_up_logs(replace(config, logs="nowhere:x"))
 
 
 @pytest.mark.parametrize("source", ["", "nowhere.at.all:x", "actors.hosting.host:nothing", "actors"])
