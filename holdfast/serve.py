@@ -31,7 +31,6 @@ from gateway.parts import GatewayParts
 from gateway.server import listen, serve
 from holdfast.data_lock import DataLock
 from holdfast.flat_keys import warn_of_flat_keys
-from holdfast.folder_users import end_folder_users
 from holdfast.greeting import greeting
 from holdfast.host_logs import LineReceiver, to_stderr
 from holdfast.hosts import ServiceHosts
@@ -124,7 +123,6 @@ class Service:
         with contextlib.suppress(HoldfastError):
             self.end_processes(timeout_s=ABORT_WAIT_S)
         if self._folder is not None:
-            end_folder_users(self._folder.path)
             self._folder.remove()
 
     async def _drain(self, cluster: RayCluster, hosts: ServiceHosts) -> list[str]:
@@ -163,7 +161,6 @@ class Service:
     def _start_hosts(self, stack: contextlib.AsyncExitStack) -> tuple[RayCluster, ServiceHosts]:
         folder = self._folder = ShortFolder(self._local_dir)
         stack.callback(folder.remove)
-        stack.callback(lambda: end_folder_users(folder.path))
         sockets = folder.path / "s"
         stack.callback(LineReceiver(sockets, to_stderr).close)
         with children_apart():

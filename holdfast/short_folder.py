@@ -1,8 +1,8 @@
 """A folder with a short path for sockets, whose names may hold 107 bytes, and for what Ray keeps while it runs.
 
 It lies in the system's temporary folder and is removed at the end. Its path is written down in the data directory, so
-that the next service removes what a killed one left. A process of Ray's that is just dying may write into a folder
-while it is removed: then it is tried again, and a folder that still stays is left to the next service.
+that the next service removes what a killed one left. Who still uses it is ended first: a process of Ray's that starts
+in that moment would make it anew. A folder that stays for all that is left to the next service.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import stat
 import tempfile
 import time
 from pathlib import Path
+
+from holdfast.folder_users import end_folder_users
 
 PREFIX = "hfs-"
 NOTE_NAME = "short-folder"
@@ -56,12 +58,13 @@ def left_folders(note: Path) -> list[Path]:
 
 
 def remove_folder(folder: Path) -> bool:
-    """Remove it; whether it is gone."""
+    """End who still uses it, remove it; whether it is gone for good."""
     for attempt in range(ATTEMPTS_MAX):
         if attempt:
             time.sleep(ATTEMPT_PAUSE_S)
+        ended = end_folder_users(folder)
         shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
+        if not ended and not folder.exists():
             return True
     return False
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from pathlib import Path
 
 from actors.hosting.ray_cluster import RayCluster
 from holdfast.doctor.check import Finding
-from holdfast.folder_users import end_folder_users
 from holdfast.process_group import children_apart
+from holdfast.short_folder import PREFIX, remove_folder
 from storage.errors import HoldfastError
 
 
 def check_ray() -> Finding:
     """Takes some seconds. Has to run in the main thread, as Ray's processes end with the thread that started them."""
-    folder = Path(tempfile.mkdtemp(prefix="hfs-"))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     started = time.monotonic()
     try:
         with children_apart():
@@ -24,6 +23,5 @@ def check_ray() -> Finding:
     except HoldfastError as error:
         return Finding("ray", False, error.message)
     finally:
-        end_folder_users(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
     return Finding("ray", True, f"starts and ends, in {time.monotonic() - started:.1f} s")
