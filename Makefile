@@ -53,7 +53,7 @@ bench-full: bench-peers ## every contender, scenario and figure, with plots: som
 bench-peers: setup-bench ## install what the peers need into .venv and .bench (PostgreSQL comes from the system)
 	@if [ ! -x .bench/workerd/node_modules/.bin/workerd ]; then \
 		mkdir -p .bench/workerd && cp bench/peers/workerd/package*.json .bench/workerd/ \
-		&& npm ci --prefix .bench/workerd --no-audit --no-fund --silent \
+		&& (cd .bench/workerd && npm install --no-save --no-audit --no-fund --silent) \
 		|| echo "workerd could not be installed with npm: it will be left out" >&2; \
 	fi
 
