@@ -367,3 +367,42 @@ async def test_units_are_users_and_games_other_layouts_are_stepped_over() -> Non
     ]  # fmt: skip
     await forward(store).migrate(ANA)
     assert [unit.name for unit in await units_with_records(store, ENV)] == ["users/ana"]
+
+
+async def test_a_database_that_changes_while_the_new_place_is_published_is_not_switched_over() -> None:
+    store = await a_flat_bucket()
+    later = a_database("opener", "during")
+
+    class Writes(FailingStore):
+        async def put(self, key: str, body: bytes, **kind: object) -> object:  # type: ignore[override]
+            if key == selected_profile_key(ENV, "ana"):
+                await store.put("ana/database.sqlite", later)
+            return await self.inner.put(key, body, **kind)  # type: ignore[arg-type]
+
+    report = await forward(Writes(store)).migrate(ANA)  # type: ignore[arg-type]
+    assert (report.outcome, await state_of(store, ANA)) == (Outcome.FAILED, MoveState.COPYING)
+    assert (await forward(store).migrate(ANA)).outcome is Outcome.DONE
+    assert later in (await contents(store, "dev/users/ana/profiles/")).values()
+
+
+async def test_what_r2_mode_saved_while_the_old_service_wrote_on_is_not_overwritten() -> None:
+    store = await a_flat_bucket()
+    profile = ""
+
+    class Writes(FailingStore):
+        async def put(self, key: str, body: bytes, **kind: object) -> object:  # type: ignore[override]
+            nonlocal profile
+            end = await self.inner.put(key, body, **kind)  # type: ignore[arg-type]
+            if key == profiles_key(ENV, "ana"):
+                profile = await profile_of(store, "ana")
+                saved = with_state(a_database("saved"), FileState(Mode.OPEN, 0, "nonce", ("put-1",)))
+                await store.put(f"dev/users/ana/profiles/{profile}/database.sqlite", saved)
+                await store.put("ana/database.sqlite", a_database("old service"))
+            return end
+
+    await forward(Writes(store)).migrate(ANA)  # type: ignore[arg-type]
+    report = await forward(store).migrate(ANA)
+    assert (report.outcome, "found a file in state open" in report.errors[0]) == (Outcome.CONFLICT, True)
+    both = await contents(store)
+    assert both["ana/database.sqlite"] == a_database("old service")
+    assert b"saved" in both[f"dev/users/ana/profiles/{profile}/database.sqlite"]
