@@ -41,7 +41,7 @@ async def test_a_copy_of_a_multipart_upload_carries_its_etag_and_is_found_the_sa
 
 async def test_a_copy_that_differs_from_its_source_is_found_out() -> None:
     class Garbles(FailingStore):
-        async def copy(self, source: str, target: str, **kind: object) -> ObjectInfo:  # type: ignore[override]
+        async def copy(self, source: str, target: str, **kind: object) -> ObjectInfo:
             return await self.inner.put(target, b"54321")
 
     store = Garbles(await a_flat_bucket({"old/x": b"12345"}))
