@@ -31,9 +31,9 @@ def test_records_are_json_lines_with_their_extra_fields(stream: io.StringIO) -> 
         "journal not settled", extra={"address": "ana/1", "_ray_timestamp_ns": 1}
     )
     (line,) = stream.getvalue().splitlines()
-    fields = json.loads(line)
-    assert (fields["message"], fields["address"], fields["level"]) == ("journal not settled", "ana/1", "warning")
-    assert "_ray_timestamp_ns" not in fields
+    told = json.loads(line)
+    assert (told["message"], told["address"], told["level"]) == ("journal not settled", "ana/1", "warning")
+    assert "_ray_timestamp_ns" not in told
 
 
 def test_others_are_heard_from_warnings_up_and_we_from_information_up(stream: io.StringIO) -> None:
