@@ -119,4 +119,5 @@ def _occupied(events: float, windows: float) -> float:
     windows = max(windows, 1.0)
     if windows == 1.0:
         return min(events, 1.0)
-    return min(events, windows * (1 - (1 - 1 / windows) ** events))
+    occupied: float = windows * (1 - (1 - 1 / windows) ** events)
+    return min(events, occupied)
