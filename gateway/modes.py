@@ -87,6 +87,9 @@ class ModeRouter:
         self._actors = actors
         self._default_of = default_of
         self._places: dict[Address, Place] = {}
+        # Addresses whose actor answered, and why it was asked: whoever calls often may look here and ask it directly,
+        # and come here with its refusal.
+        self.actors_found: dict[Address, str] = {}
         self._counts = {"lookups": 0, "hops": 0}
 
     async def call(
@@ -98,22 +101,42 @@ class ModeRouter:
         body: bytes = b"",
         *,
         stream: AsyncIterator[bytes] | None = None,
+        refusal: HoldfastError | None = None,
     ) -> Reply:
-        """The answer, from wherever the address is served; `served` is told how and why. Raises HoldfastError."""
-        place = self._places.get(address)
-        if place is None or stream is not None or not place.by_actor:
-            return await self._find(served, address, op, args, body, stream=stream)
-        served.mode, served.mode_reason = "actor", place.reason
-        try:
-            return await self._actors.call(address, op, args, body)
-        except HoldfastError as error:
-            if error.code not in NOT_AN_ACTORS:
-                raise
-            return await self._find(served, address, op, args, body, refusal=error)
+        """The answer, from wherever the address is served; `served` is told how and why. Raises HoldfastError.
+
+        Asks where it should be, then where that place points to. `refusal`: the actor has just said that it is not its.
+        """
+        if refusal is not None:
+            self.forget(address)
+            place = self._hop(ServedMode.R2)
+        else:
+            place = await self._where(address, fresh=op in CONSUMING)
+        for _ in range(HOPS_MAX):
+            await self._tell(served, address, place)
+            try:
+                reply = await self._ask(place, address, op, args, body, stream)
+            except (FileMoved, FileMissing) as error:
+                self.forget(address)
+                place = await self._after_file(address, error)
+                if refusal is not None and place.by_actor:
+                    raise refusal from error  # each sends to the other: the actor's generation is not the file's yet
+            except HoldfastError as error:
+                if error.code not in NOT_AN_ACTORS or not place.by_actor:
+                    raise
+                self.forget(address)
+                if stream is not None:
+                    raise ChangingModes(f"{address}: moved while the file was sent", retry_after_s=1.0) from error
+                refusal, place = error, self._hop(ServedMode.R2)
+            else:
+                self._remember(address, place)
+                return reply
+        raise ChangingModes(f"{address}: moved {HOPS_MAX} times while it was looked for", retry_after_s=1.0)
 
     def forget(self, address: Address) -> None:
         """Look again at the next call."""
         self._places.pop(address, None)
+        self.actors_found.pop(address, None)
 
     def samples(self) -> Sequence[Sample]:
         """Counts for metrics."""
@@ -133,43 +156,6 @@ class ModeRouter:
             "mode_hops": self._counts["hops"],
         }
         return [(f"holdfast_{name}_total", {}, float(count)) for name, count in counts.items()]
-
-    async def _find(
-        self,
-        served: Served,
-        address: Address,
-        op: Op,
-        args: Mapping[str, object],
-        body: bytes,
-        *,
-        stream: AsyncIterator[bytes] | None = None,
-        refusal: HoldfastError | None = None,
-    ) -> Reply:
-        """Ask where it should be, then where that place points to. `refusal`: the actor has just said no."""
-        if refusal is not None:
-            place = self._hop(ServedMode.R2)
-        else:
-            place = await self._where(address, fresh=op in CONSUMING)
-        for _ in range(HOPS_MAX):
-            await self._tell(served, address, place)
-            try:
-                reply = await self._ask(place, address, op, args, body, stream)
-            except (FileMoved, FileMissing) as error:
-                self._places.pop(address, None)
-                place = await self._after_file(address, error)
-                if refusal is not None and place.by_actor:
-                    raise refusal from error  # each sends to the other: the actor's generation is not the file's yet
-            except HoldfastError as error:
-                if error.code not in NOT_AN_ACTORS or not place.by_actor:
-                    raise
-                self._places.pop(address, None)
-                if stream is not None:
-                    raise ChangingModes(f"{address}: moved while the file was sent", retry_after_s=1.0) from error
-                refusal, place = error, self._hop(ServedMode.R2)
-            else:
-                self._remember(address, place)
-                return reply
-        raise ChangingModes(f"{address}: moved {HOPS_MAX} times while it was looked for", retry_after_s=1.0)
 
     async def _ask(
         self,
@@ -229,10 +215,12 @@ class ModeRouter:
         return Place(mode, Reason.FILE)
 
     def _remember(self, address: Address, place: Place) -> None:
-        self._places.pop(address, None)
+        self.forget(address)
         self._places[address] = place
+        if place.by_actor:
+            self.actors_found[address] = place.reason.value
         while len(self._places) > self._parts.addresses_max:
-            del self._places[next(iter(self._places))]
+            self.forget(next(iter(self._places)))
 
     async def _tell(self, served: Served, address: Address, place: Place) -> None:
         """How and why. A user in r2 mode is told what the rollout says of them, too."""

@@ -14,7 +14,7 @@ from actors.errors import InR2Mode, NotInActorMode
 from gateway.asgi import Headers, Receive, Scope, Send
 from gateway.context import RequestContext, context_of
 from gateway.identity import NOTHING_CLAIMED, identify
-from gateway.modes import ModeRouter
+from gateway.modes import NOT_AN_ACTORS, ModeRouter
 from gateway.profile_directory import ProfileDirectory
 from gateway.rest.answer import send_reply
 from gateway.rest.query import boolean_field, choice_field, query_fields, seconds_field
@@ -143,19 +143,22 @@ class Databases:
     async def _call(
         self, exchange: Exchange, op: Op, args: Mapping[str, object], body: bytes = b"", *, stream: bool = False
     ) -> Reply:
-        context, modes = exchange.context, self._modes
+        context, modes, address = exchange.context, self._modes, exchange.address
         chunks = context.body.chunks() if stream else None
+        found = None if modes is None or stream else modes.actors_found.get(address)
         try:
-            if modes is not None:
-                return await modes.call(context, exchange.address, op, args, body, stream=chunks)
-            context.mode = MODE_ACTOR
-            return await self._router.call(exchange.address, op, args, body, stream=chunks)
+            if modes is not None and found is None:
+                return await modes.call(context, address, op, args, body, stream=chunks)
+            context.mode, context.mode_reason = MODE_ACTOR, found or ""
+            return await self._router.call(address, op, args, body, stream=chunks)
         except HoldfastError as error:
+            if modes is not None and found is not None and error.code in NOT_AN_ACTORS:
+                return await modes.call(context, address, op, args, body, refusal=error)
             if error.code == InR2Mode.code:
                 context.mode = MODE_R2
             elif error.code == NotInActorMode.code:
                 # Perhaps deleted through another gateway: the next request looks again.
-                self._directory.forget(exchange.address.user)
+                self._directory.forget(address.user)
             raise
 
     async def _answer(self, exchange: Exchange, reply: Reply, headers: Headers | None = None) -> None:

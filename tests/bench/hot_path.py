@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from actors.source import ActorConfig
 from gateway.app import create_app
 from gateway.parts import GatewayParts
 from gateway.settings import GatewaySettings
+from holdfast.modes import open_modes
+from holdfast.settings import Settings
 from storage.clock import SystemClock
 from storage.layout.address import Address
 from storage.objects.build import open_store
@@ -126,6 +128,7 @@ async def hot_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         OneHost(host), placement, secret=SECRET, machine=machine, nonce=lambda: os.urandom(32), clock=clock
     )
     store = open_store(store_settings, clock=clock, rng=random.Random(1))
+    stack = AsyncExitStack()
     parts = GatewayParts(
         router=router,
         store=store,
@@ -133,11 +136,13 @@ async def hot_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         erasure=FakeErasure(store, SetClock()),
         settings=GatewaySettings(token=TOKEN),
         clock=clock,
+        modes=open_modes(stack, store, Settings(), clock=clock, rng=random.Random(2)),
     )
     log = bytearray()
     try:
         yield HotPath(create_app(parts, write_log=log.extend))
     finally:
+        await stack.aclose()
         await router.close()
         await host.drain()
         await host.close()

@@ -17,7 +17,8 @@ from actors.durability.offload import inline
 from actors.r2mode.router import R2Router
 from actors.settings import ActorSettings
 from gateway.app import create_app
-from gateway.modes import ModeParts
+from gateway.modes import ModeParts, ModeRouter
+from gateway.rest.services import services_of
 from storage.errors import Unavailable
 from storage.flags.cache import FlagCache
 from storage.flags.flag import Flag, ServedMode
@@ -70,6 +71,7 @@ class Gateway:
     client: httpx.AsyncClient
     flags: Flags
     modes: ModeParts
+    router: ModeRouter
 
     async def sql(self, user: str, sql: str, *params: object, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -116,7 +118,9 @@ class Modal:
         await self.stack.enter_async_context(application.router.lifespan_context(application))
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app=application), base_url=BASE_URL)
         await self.stack.enter_async_context(client)
-        return Gateway(client, own, modes)
+        found = services_of(application).modes
+        assert found is not None
+        return Gateway(client, own, modes, found)
 
     async def change(self, address: Address, *events: Event, body: bytes | None = None) -> None:
         """What a migration does to the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -230,6 +231,17 @@ async def test_files_go_in_and_out_in_both_modes() -> None:
                 assert imported.status_code == 200, imported.text
                 assert await gateway.names(user) == ["old"]
         assert how(await r2.sql("alice", "SELECT 1"))[0] == "r2"
+
+
+@virtual
+async def test_many_calls_that_were_under_way_when_the_actor_left_are_all_answered() -> None:
+    async with modal() as world:
+        gateway = await an_r2_user(world)
+        address = await gateway.address("alice")
+        router = gateway.router
+        router._remember(address, Place(ServedMode.ACTOR, Reason.FLAG))  # an old memory
+        responses = await asyncio.gather(*(gateway.sql("alice", "SELECT 1") for _ in range(5)))
+        assert [(each.status_code, how(each)[0]) for each in responses] == [(200, "r2")] * 5
 
 
 # ---- what it costs
