@@ -1,7 +1,7 @@
 """Whether a user's layout move forbids moving that user to an actor.
 
-On its way back a user's file is sealed and stays so, for the old service writes the old place again. That seal is not the
-beginning of a cut-over: whoever drives cut-overs asks here first.
+On its way back a user's file is sealed and stays so, for the old service writes the old place again. That seal is not
+the beginning of a cut-over: whoever drives cut-overs asks here first.
 """
 
 from __future__ import annotations
