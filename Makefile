@@ -1,5 +1,5 @@
 # Everything a developer or a newcomer runs. `make help` lists it; docs/cli.md holds what the program itself can do.
-# Needs Python 3.11 or newer, make and a C compiler. Nothing is installed outside .venv.
+# Needs Python 3.11 or newer and make. Nothing is installed outside .venv.
 
 SHELL := /bin/bash
 VENV := .venv

@@ -90,7 +90,8 @@ class _ShowVersion(argparse.Action):
             version = metadata.version("holdfast")
         except metadata.PackageNotFoundError:
             version = "(not installed)"
-        parser.exit(0, f"holdfast {version}\n")
+        sys.stdout.write(f"holdfast {version}\n")  # a result, and `exit` would say it on standard error
+        parser.exit()
 
 
 def _module(command: str) -> ModuleType:
