@@ -28,8 +28,9 @@ def flush_in_s(waiting: Unflushed | None, *, now: float, requested: bool, settin
     return max(0.0, min(idle_at, interval_at) - now)
 
 
-def local_held(waiting: Unflushed | None, *, now: float, settings: ActorSettings) -> bool:
-    """Rule 7d: no `local` acknowledgement while the oldest unflushed commit is too old to keep the promise."""
-    if waiting is None or settings.ownership == "single_machine":
+def local_held(oldest_at: float | None, *, now: float, settings: ActorSettings) -> bool:
+    """Rule 7d: no `local` acknowledgement while the oldest unflushed commit, made at `oldest_at`, is too old to keep
+    the promise."""
+    if oldest_at is None or settings.ownership == "single_machine":
         return False
-    return now - waiting.oldest_at > settings.flush_interval_s + settings.ttl_s
+    return now - oldest_at > settings.flush_interval_s + settings.ttl_s

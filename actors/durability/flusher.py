@@ -7,6 +7,7 @@ out goes to the gate (durable), to the journal (free) and, when the slot was som
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from storage.log.record import Kind, Record
 from storage.log.segment import Segment
 from storage.objects.settle import Settled, Taken
 
+logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -82,6 +84,16 @@ class Flusher:
     def commits(self) -> tuple[Commit, ...]:
         """Everything that is not in the bucket, oldest first."""
         return tuple(self._commits)
+
+    @property
+    def byte_size(self) -> int:
+        """What waits, in bytes."""
+        return self._bytes
+
+    @property
+    def oldest_at(self) -> float | None:
+        """When the oldest commit that waits was made (boot clock, seconds), None without one."""
+        return self._commits[0].at if self._commits else None
 
     def unflushed(self) -> Unflushed | None:
         """What waits, or None."""
@@ -212,14 +224,14 @@ class Flusher:
         sent = first_sent_at if self._rules.confirms_from_first_send else self._clock.now()
         if not await self._persist(self._ownership.confirm, sent, slot):
             return False
-        self.failure = None
+        self._on_success()
         self.settled(draft.record, len(draft.body))
         self._gate.confirmed()
         return True
 
     async def _put(self, draft: Draft) -> Settled | Taken:
         if self._rules.freezes_body:
-            return await self._persist(self._log.put, draft)
+            return await self._persist(self._log.put, draft, on_failure=self._on_failure)
         while True:  # the mutant of finding 12: a retry carries what was committed meanwhile
             try:
                 return await self._log.put(draft, attempts_max=1)
@@ -232,5 +244,16 @@ class Flusher:
             try:
                 return await step(*args, **kwargs)
             except HoldfastError as error:
-                self.failure = error
+                self._on_failure(error)
                 await self._clock.sleep(PERSIST_DELAY_S * (0.5 + self._rng.random()))
+
+    def _on_failure(self, error: HoldfastError) -> None:
+        """Said once when it begins; status answers show the newest error until it is over."""
+        if self.failure is None:
+            logger.warning("flush waits", extra={"address": str(self._log.address), "error": error.message})
+        self.failure = error
+
+    def _on_success(self) -> None:
+        if self.failure is not None:
+            logger.info("flush goes on", extra={"address": str(self._log.address)})
+        self.failure = None

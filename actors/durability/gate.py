@@ -82,18 +82,20 @@ class OutputGate:
             return self.remote
         return max(self.local, self.remote)
 
-    def admit(self, waiter: Waiter) -> None:
-        """Release the reply now or when it may leave."""
+    def admit(self, waiter: Waiter) -> bool:
+        """Release the reply now or when it may leave. True: it waits."""
         if self.closed is not None:
             waiter.drop(self.closed)
         elif self.waiting >= WAITERS_MAX:
             waiter.drop(Overloaded(f"{self.waiting} replies wait until they may leave", retry_after_s=1.0))
-        elif not self._is_durable(waiter):
+        elif self._is_durable(waiter):
+            return self._pass(waiter)
+        else:
             waiter.held = True
             waiter.checked = self._age_before_sync and self._fresh()
             self._queue(self._for_remote if waiter.level is Durability.R2 else self._for_local, waiter)
-        else:
-            self._pass(waiter)
+            return True
+        return False
 
     def advance_local(self, commit: int) -> None:
         """Everything up to `commit` is in the synced journal."""
@@ -167,16 +169,18 @@ class OutputGate:
         while queue and self.closed is None and self._is_durable(queue[0]):
             self._pass(queue.popleft())
 
-    def _pass(self, waiter: Waiter) -> None:
+    def _pass(self, waiter: Waiter) -> bool:
+        """Release what is durable, or hold it until the ownership is confirmed (then True)."""
         # What its own segment put into the log stays there, whoever owns the actor by now (rule 7c).
         if self._fresh() or waiter.checked or (waiter.wrote and waiter.commit <= self.remote):
             if waiter.held:
                 self._on_held(waiter.since)
             waiter.release()
-        else:
-            waiter.held = True
-            self._for_confirmation.append(waiter)
-            self._want_confirmation()
+            return False
+        waiter.held = True
+        self._for_confirmation.append(waiter)
+        self._want_confirmation()
+        return True
 
     def _drop(self, which: Callable[[Waiter], bool], error: HoldfastError) -> None:
         for queue in (self._for_local, self._for_remote, self._for_confirmation):

@@ -1,9 +1,11 @@
-"""When journals are synced: once per pass of the event loop for everything that was committed in it, one at a time.
+"""When journals are synced: once per pass of the event loop for everything that was committed in it.
 
 A sync on a quick disk is cheaper inline than the hand-over to a thread (0.50 against 0.55 ms per acknowledged insert at
 32 clients); on a slow one it would hold up every actor of the host. So syncs are measured: while the running mean is
-under `INLINE_MEAN_MAX_S` they run inline, at most one per loop pass; above it in a thread. A disk that turns slow
-therefore holds up other actors for one sync. What is large goes in a thread whatever the disk is like.
+under `INLINE_MEAN_MAX_S`, a pass in which one actor committed syncs inline; above it in a thread. A disk that turns
+slow therefore holds up other actors for one sync. What is large goes in a thread whatever the disk is like, and so do
+the journals of a pass in which several actors committed: side by side, 32 of them took 2 ms where one after the other
+took 134.
 """
 
 from __future__ import annotations
@@ -82,17 +84,19 @@ class GroupCommit:
 
     def _step(self) -> None:
         self._scheduled = False
-        sync = self._queue.popleft()
-        sync.queued = False
-        if not sync.closed and sync.journal.dirty:
-            if self.meter.inline() and sync.journal.pending_bytes <= INLINE_BYTES_MAX:
-                self._sync_inline(sync)
-            else:
-                sync.running = True
-                task = asyncio.get_running_loop().create_task(self._sync_in_thread(sync))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        self._schedule()
+        waiting, self._queue = self._queue, deque()
+        for sync in waiting:
+            sync.queued = False
+        due = [sync for sync in waiting if sync.journal.dirty and not sync.closed]
+        # Journals of several actors are synced side by side: the disk takes them together, a loop in turn.
+        if len(due) == 1 and self.meter.inline() and due[0].journal.pending_bytes <= INLINE_BYTES_MAX:
+            self._sync_inline(due[0])
+            return
+        for sync in due:
+            sync.running = True
+            task = asyncio.get_running_loop().create_task(self._sync_in_thread(sync))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _sync_inline(self, sync: JournalSync) -> None:
         began = self._clock.now()

@@ -108,13 +108,13 @@ class Keeper:
         """Why no write may run now: it could not be kept as promised (rule 7d), the journal is full, or all is over."""
         if self.ownership.fenced:
             return ActivationEnded(f"actor {self._log.address} is ending", retry_after_s=0.05)
-        unflushed = self.flusher.unflushed()
-        if unflushed is None:
+        flusher = self.flusher
+        if flusher.oldest_at is None:
             return None
-        if unflushed.byte_size >= self._parts.settings.journal_bytes_max:
-            self.flusher.request(self.committed)
+        if flusher.byte_size >= self._parts.settings.journal_bytes_max:
+            flusher.request(self.committed)
             return JournalFull(
-                f"{unflushed.byte_size} bytes wait for the bucket, at most {self._parts.settings.journal_bytes_max}",
+                f"{flusher.byte_size} bytes wait for the bucket, at most {self._parts.settings.journal_bytes_max}",
                 retry_after_s=self._parts.settings.flush_interval_s,
             )
         if self.local_held():
@@ -123,14 +123,15 @@ class Keeper:
 
     def local_held(self) -> bool:
         """Rule 7d."""
-        if not self._parts.rules.holds_when_flush_is_late:
+        oldest_at = self.flusher.oldest_at
+        if oldest_at is None or not self._parts.rules.holds_when_flush_is_late:
             return False
-        return local_held(self.flusher.unflushed(), now=self._parts.clock.now(), settings=self._parts.settings)
+        return local_held(oldest_at, now=self._parts.clock.now(), settings=self._parts.settings)
 
     def flush_lag_s(self) -> float:
         """Age of the oldest commit that is not in the bucket, in seconds; 0 without one."""
-        unflushed = self.flusher.unflushed()
-        return 0.0 if unflushed is None else self._parts.clock.now() - unflushed.oldest_at
+        oldest_at = self.flusher.oldest_at
+        return 0.0 if oldest_at is None else self._parts.clock.now() - oldest_at
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """A timer of the event loop."""
@@ -157,9 +158,8 @@ class Keeper:
         patience_s: float = 0.0,
     ) -> None:
         """Let a reply that has seen `commit` leave when it may; `patience_s` is waited beyond `reply_hold_s`."""
-        gate = self.gate
-        gate.admit(Waiter(commit, level, wrote, self._parts.clock.now() + patience_s, release, drop))
-        if gate.waiting:
+        since = self._parts.clock.now() + patience_s
+        if self.gate.admit(Waiter(commit, level, wrote, since, release, drop)):
             self._drive(level, commit)
         if self.ownership.ageing():
             self._look()

@@ -20,7 +20,7 @@ from actors.errors import AddressLocked
 from storage.errors import Unavailable
 
 GROW_BYTES = 64 << 10
-SYNC_THREADS = 8
+SYNC_THREADS = 16
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 
 

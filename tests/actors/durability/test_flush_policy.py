@@ -47,7 +47,7 @@ def test_what_is_overdue_is_due_at_once() -> None:
 def test_rule_7d_local_is_held_when_the_oldest_unflushed_commit_is_older_than_interval_and_ttl(
     age_s: float, held: bool
 ) -> None:
-    assert local_held(waiting(), now=100.0 + age_s, settings=SETTINGS) is held
+    assert local_held(waiting().oldest_at, now=100.0 + age_s, settings=SETTINGS) is held
 
 
 def test_rule_7d_with_everything_flushed_nothing_is_held() -> None:
@@ -56,4 +56,4 @@ def test_rule_7d_with_everything_flushed_nothing_is_held() -> None:
 
 def test_rule_20_on_a_single_machine_local_goes_on_however_late_the_flush_is() -> None:
     alone = ActorSettings(ownership="single_machine")
-    assert not local_held(waiting(), now=1e9, settings=alone)
+    assert not local_held(waiting().oldest_at, now=1e9, settings=alone)
