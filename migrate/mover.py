@@ -19,7 +19,7 @@ from migrate.errors import NoProgress, PauseTooLong, Quarantined, StillOwned
 from migrate.imaging import body_for_reopening, image_for_import, inspect_file
 from migrate.parts import MigrationParts
 from migrate.verification import verify_import
-from storage.errors import HoldfastError, ObjectNotFound
+from storage.errors import CorruptObject, HoldfastError, ObjectNotFound
 from storage.layout.address import Address
 from storage.layout.keys import database_key
 from storage.log.actor_log import draft_slot
@@ -128,12 +128,16 @@ class Mover:
             await self._abort(look)
 
     async def look(self, goal: Goal) -> Look:
-        """The file, then the log where it is needed. Raises CorruptObject, LogGap, Unavailable."""
+        """The file, then the log where it is needed. Raises Quarantined, CorruptObject, LogGap, Unavailable."""
         try:
             file = await self._parts.store.get(self._key)
         except ObjectNotFound:
             return Look(None, None, None)
-        state = read_state(file.body)
+        try:
+            state = read_state(file.body)
+        except CorruptObject:
+            await self._parts.offload(inspect_file, file.body, self._parts.database)  # says what it is instead
+            raise
         if not self._rules.file.seals_body:
             state = state_from_metadata(file.info.metadata) or state
         if not needs_log(goal, state):

@@ -152,12 +152,19 @@ class UserMigration:
             after = change(before)
             if after == before and profile in record.profiles:
                 return record
-            try:
-                return record.with_profile(profile, after)
-            except WrongStep as error:
-                raise ForeignWriter(f"{error}: the file was changed past the gateway") from error
+            return record.with_profile(profile, after)
 
-        await self._records.change(self._user, note)
+        try:
+            await self._records.change(self._user, note)
+        except WrongStep as error:
+            await self._check_overtaken(profile, error)
+
+    async def _check_overtaken(self, profile: str, error: WrongStep) -> None:
+        """The record is ahead of what this driver has seen: another one was faster, and the next look will show it. But
+        a file that is still not an actor's, while the record says so, was put there past the gateway."""
+        look = await Mover(self._parts, Address.parse(self._user, profile)).look(self._goal)
+        if look.state is None or look.state.state not in (Mode.ACTOR, Mode.RETURNING):
+            raise ForeignWriter(f"{error}: the sealed file was changed past the gateway") from error
 
     async def _set_flag(self, record: UserRecord) -> None:
         modes = {

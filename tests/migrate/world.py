@@ -433,7 +433,10 @@ class World:
         host.calls[answer] = None
         answer.add_done_callback(lambda done: host.calls.pop(done, None))
         self.loop.spawn(host.process, run(host, answer))  # type: ignore[arg-type]
-        return await asyncio.wait_for(asyncio.shield(answer), PATIENCE_S)
+        try:
+            return await asyncio.wait_for(asyncio.shield(answer), PATIENCE_S)
+        except TimeoutError as error:
+            raise ConnectionBroken from error
 
     # ---- drivers
 
