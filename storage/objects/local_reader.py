@@ -70,7 +70,7 @@ class ObjectReader:
                 body = file.read()
                 identity = self._of_content(path, key, status, md5_hex(body))
             if identity is not None:
-                return StoredObject(identity.info(key), body)
+                return StoredObject(identity.info(key), body, verified=True)
         raise _changes_too_fast(key)
 
     def identify(self, key: str, bytes_max: int | None = None) -> Identity | None:

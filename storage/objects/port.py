@@ -37,10 +37,11 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object with its whole body."""
+    """An object with its whole body. `verified`: the adapter has checked the body against its MD5."""
 
     info: ObjectInfo
     body: bytes
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

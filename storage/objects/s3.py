@@ -26,7 +26,7 @@ from urllib3.exceptions import HTTPError
 from storage.clock import Clock
 from storage.errors import CorruptObject, InvalidRequest, OutcomeUnknown, Unavailable
 from storage.objects.backoff import BackoffPolicy
-from storage.objects.checksum import check_body, md5_hex, new_md5
+from storage.objects.checksum import check_body, is_plain, md5_hex, new_md5
 from storage.objects.key import (
     check_conditions,
     check_key,
@@ -70,7 +70,7 @@ class S3Store:
             info = _info(key, answer)
             _check_length(key, info.size, len(body))
             check_body(key, info.etag, md5_hex(body))
-            return StoredObject(info, body)
+            return StoredObject(info, body, verified=is_plain(info.etag))
 
         return await self._repeat(f"get {key}", work)
 
