@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from storage.clock import Clock
-from storage.errors import CorruptSegment, LogGap, ObjectNotFound, UnsupportedVersion
+from storage.errors import CorruptSegment, HoldfastError, LogGap, ObjectNotFound, UnsupportedVersion
 from storage.layout.address import Address
 from storage.layout.keys import SNAPSHOT_LEVEL, hint_key, level_prefix, segment_key
 from storage.log.litestream import TIMESTAMP_KEY, litestream_timestamp
@@ -193,8 +193,15 @@ class ActorLog:
             raise CorruptSegment(f"snapshot {ref.key}: its state is of slot {state.last_slot}")
         return segment, state
 
-    async def put(self, draft: Draft, *, attempts_max: int | None = None) -> Settled | Taken:
-        """Rule 1: send until settled. Never returns while the outcome is unknown; cancel to give up."""
+    async def put(
+        self,
+        draft: Draft,
+        *,
+        attempts_max: int | None = None,
+        on_failure: Callable[[HoldfastError], None] = lambda error: None,
+    ) -> Settled | Taken:
+        """Rule 1: send until settled. Never returns while the outcome is unknown; cancel to give up. `on_failure` is
+        told of every send that did not settle it."""
         return await put_settled(
             self.store,
             self.slot_key(draft.slot),
@@ -205,6 +212,7 @@ class ActorLog:
             metadata=draft.metadata,
             if_none_match="*",
             attempts_max=attempts_max,
+            on_failure=on_failure,
         )
 
     async def put_snapshot(self, segment: Segment, body: bytes, state: LogState, *, put_id: str) -> bool:

@@ -11,7 +11,7 @@ With `if_match` our object may have been stored and then replaced by another wri
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -84,8 +84,9 @@ async def put_settled(
     if_match: str | None = None,
     attempts_max: int | None = None,
     backoff: BackoffPolicy = BACKOFF,
+    on_failure: Callable[[HoldfastError], None] = lambda error: None,
 ) -> Settled | Taken:
-    """Send the identical conditional put until its end is certain.
+    """Send the identical conditional put until its end is certain; `on_failure` is told of every send that was not it.
 
     With `attempts_max` None it goes on until it is cancelled, and a cancelled one is unsettled. With a bound it ends in
     `OutcomeUnknown` when a send may have been carried out, else in `Unavailable`. Errors that no resend cures
@@ -104,6 +105,7 @@ async def put_settled(
         except Unavailable as error:
             unknown = unknown or isinstance(error, OutcomeUnknown)
             failures += 1
+            on_failure(error)
             if attempts_max is not None and failures >= attempts_max:
                 raise _unsettled(error, key, failures, unknown) from error
             wait_s = backoff.wait_s(failures, rng.random(), asked_s=error.retry_after_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -288,6 +289,24 @@ async def test_an_outage_of_a_minute_ends_by_itself() -> None:
     assert await actor.notes() == ["before the ttl is over"]
     await actor.write("afterwards", durability="r2").reply()
     assert await segments(store) == [(3, 3), (4, 4)]
+
+
+@virtual
+async def test_an_outage_is_said_once_when_it_begins_and_ends_and_shown_while_it_lasts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="actors.durability.flusher")
+    store, clock = a_store(), VirtualClock()
+    actor = await an_actor(store, ownership="single_machine")
+    assert (await actor.ask(Op.STATUS).json())["log"]["failure"] is None
+    store.broken = "the bucket is away"
+    await actor.write("meanwhile").reply()
+    await clock.sleep(60.0)
+    assert "the bucket is away" in (await actor.ask(Op.STATUS).json())["log"]["failure"]
+    store.broken = None
+    await clock.sleep(20.0)
+    assert (await actor.ask(Op.STATUS).json())["log"]["failure"] is None
+    assert [record.message for record in caplog.records] == ["flush waits", "flush goes on"]
 
 
 @virtual
