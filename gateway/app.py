@@ -48,8 +48,8 @@ log = logging.getLogger(__name__)
 def create_app(parts: GatewayParts, *, write_log: Callable[[bytes], None] | None = None) -> FastAPI:
     """The application of one gateway. `write_log` takes the request log's lines (default: standard error)."""
     settings = parts.settings.validate()
-    services = build_services(parts)
     requests = RequestLog(write_log or _write_to_stderr)
+    services = build_services(parts, requests)
     application = FastAPI(
         title="Holdfast",
         version=parts.version,
@@ -72,7 +72,8 @@ def create_app(parts: GatewayParts, *, write_log: Callable[[bytes], None] | None
         Edge,
         parts=parts,
         metrics=services.metrics,
-        requests=requests,
+        records=services.records,
+        bodies=services.bodies,
         hot=routes.hot,
     )
     if settings.cors_origins:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from gateway.asgi import Scope
+from gateway.asgi import Headers, Scope
 from gateway.auth import OPEN, Principal
 from gateway.body import BoundedBody
-from gateway.identity import NOTHING_CLAIMED, Claims, cookie_value
+from gateway.identity import Claims, claims_of
 from storage.errors import InvalidRequest
 
 SCOPE_KEY = "holdfast"
@@ -63,20 +64,38 @@ class RequestContext:
 
     def claims(self, *, header_name: bytes, cookie_name: str) -> Claims:
         """What the request says about its user."""
-        header, cookies = self.headers.get(header_name), self.headers.get(b"cookie")
-        if header is None and cookies is None and self.principal.subject is None:
-            return NOTHING_CLAIMED
-        return Claims(
-            subject=self.principal.subject,
-            header=None if header is None else header.decode("latin-1"),
-            cookie=None if cookies is None else cookie_value(cookies.decode("latin-1"), cookie_name),
-        )
+        return claims_of(self.headers, self.principal.subject, header_name=header_name, cookie_name=cookie_name)
 
 
 def context_of(scope: Scope) -> RequestContext:
     """The context that the edge put into the scope."""
     context: RequestContext = scope[SCOPE_KEY]
     return context
+
+
+class Named(Protocol):
+    """A request whose answer is sent; the words mean what they mean in `RequestContext`."""
+
+    request_id: str
+    mode: str
+    mode_reason: str
+
+
+def own_headers(request: Named) -> Headers:
+    """The headers that the gateway adds to every answer."""
+    headers = [(b"x-request-id", request.request_id.encode())]
+    if request.mode:
+        headers.append((b"holdfast-mode", request.mode.encode()))
+        if request.mode_reason:
+            headers.append((b"holdfast-mode-reason", request.mode_reason.encode()))
+    return headers
+
+
+def request_id_of(given: bytes | None, random_bytes: Callable[[int], bytes]) -> str:
+    """The id that the client gave, if it can be one, else a new one."""
+    if given is not None and REQUEST_ID.match(given):
+        return given.decode()
+    return random_bytes(8).hex()
 
 
 def single_headers(headers: list[tuple[bytes, bytes]], user_header: bytes) -> dict[bytes, bytes]:

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from gateway.asgi import App, Message, Receive, Scope, Send
 from gateway.auth import Authenticator
 from gateway.body import BodyBudget, BoundedBody
-from gateway.context import REQUEST_ID, SCOPE_KEY, RequestContext, single_headers
+from gateway.context import SCOPE_KEY, RequestContext, own_headers, request_id_of, single_headers
 from gateway.errors import Busy, ClientGone, Forbidden, OriginRefused
-from gateway.json_logs import RequestLine, RequestLog
 from gateway.metrics import GatewayMetrics
 from gateway.origins import host_allowed, origin_allowed
 from gateway.parts import GatewayParts
 from gateway.problems import Problem, problem, problem_of
+from gateway.request_record import RequestRecords
 from storage.errors import HoldfastError
 
 HotRoute = Callable[[Scope], App | None]
@@ -40,7 +40,14 @@ class Edge:
     """ASGI middleware. `hot` finds the endpoint of a request that goes past the router, or None."""
 
     def __init__(
-        self, app: App, *, parts: GatewayParts, metrics: GatewayMetrics, requests: RequestLog, hot: HotRoute
+        self,
+        app: App,
+        *,
+        parts: GatewayParts,
+        metrics: GatewayMetrics,
+        records: RequestRecords,
+        bodies: BodyBudget,
+        hot: HotRoute,
     ) -> None:
         self._app = app
         self._hot = hot
@@ -48,8 +55,8 @@ class Edge:
         self._settings = settings = parts.settings
         self._random_bytes = parts.random_bytes
         self._metrics = metrics
-        self._requests = requests
-        self._bodies = BodyBudget(settings.bodies_bytes_max)
+        self._records = records
+        self._bodies = bodies
         self._guarded = settings.guarded
         self._authenticator = Authenticator(token=settings.token, user_token_secret=settings.user_token_secret)
         self._user_header = settings.user_header.lower().encode()
@@ -83,11 +90,9 @@ class Edge:
 
     def _open(self, scope: Scope, receive: Receive) -> RequestContext:
         headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id")
-        accepted = given is not None and REQUEST_ID.match(given)
         length = headers.get(b"content-length")
         context = RequestContext(
-            request_id=given.decode() if accepted and given else self._random_bytes(8).hex(),
+            request_id=request_id_of(headers.get(b"x-request-id"), self._random_bytes),
             headers=headers,
             body=BoundedBody(
                 receive,
@@ -128,26 +133,9 @@ class Edge:
             raise OriginRefused("without a token pages of other origins may not write (HOLDFAST_CORS_ORIGINS)")
 
     def _close(self, scope: Scope, context: RequestContext) -> None:
-        seconds = self._clock.now() - context.started_at
         method = scope["method"] if scope["method"] in METHODS else "other"
         route = context.route or getattr(scope.get("route"), "path", UNMATCHED)
-        self._metrics.observe(route=route, method=method, status=context.status, mode=context.mode, seconds=seconds)
-        if self._settings.access_log:
-            line = RequestLine(
-                time=self._clock.wall(),
-                message="request",
-                request_id=context.request_id,
-                method=method,
-                route=route,
-                status=context.status,
-                ms=round(seconds * 1000, 3),
-                user=context.user,
-                profile=context.profile,
-                mode=context.mode,
-                code=context.code,
-                bytes_in=context.body.received,
-            )
-            self._requests.add(line)
+        self._records.add(context, method=method, route=route, bytes_in=context.body.received)
 
 
 class _Answer:
@@ -161,15 +149,8 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            context = self._context
-            context.status = message["status"]
-            headers = list(message.get("headers", ()))
-            headers.append((b"x-request-id", context.request_id.encode()))
-            if context.mode:
-                headers.append((b"holdfast-mode", context.mode.encode()))
-                if context.mode_reason:
-                    headers.append((b"holdfast-mode-reason", context.mode_reason.encode()))
-            message["headers"] = headers
+            self._context.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *own_headers(self._context)]
         await self._send(message)
 
     async def fail(self, found: Problem, error: Exception) -> None:

@@ -6,6 +6,7 @@ are present must agree with each other and with the path; `me` in the path stand
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.errors import UserMismatch, UserRequired
@@ -41,6 +42,23 @@ def identify(claims: Claims, path_user: str | None) -> str:
     if user is None:
         raise UserRequired("`me`: neither a user token nor the user header nor its cookie says who that is")
     return check_id(user, "user")
+
+
+def meant_user(claims: Claims, path_user: str | None) -> str:
+    """As `identify`, but a path's user that nothing else names is not checked: the caller looks it up anyway."""
+    return path_user if claims is NOTHING_CLAIMED and path_user is not None else identify(claims, path_user)
+
+
+def claims_of(headers: Mapping[bytes, bytes], subject: str | None, *, header_name: bytes, cookie_name: str) -> Claims:
+    """What a request's headers and its token's subject say about its user."""
+    header, cookies = headers.get(header_name), headers.get(b"cookie")
+    if header is None and cookies is None and subject is None:
+        return NOTHING_CLAIMED
+    return Claims(
+        subject=subject,
+        header=None if header is None else header.decode("latin-1"),
+        cookie=None if cookies is None else cookie_value(cookies.decode("latin-1"), cookie_name),
+    )
 
 
 def cookie_value(header: str, name: str) -> str | None:

@@ -15,17 +15,24 @@ STALL_S = 60.0
 
 async def send_reply(reply: Reply, receive: Receive, send: Send, *, headers: Headers | None = None) -> None:
     """Send a reply with status 200. The stream is closed however the answer ends."""
-    head: Headers = [(b"content-type", reply.content_type.encode())]
-    if reply.headers:
-        head += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
-    if headers:
-        head += headers
+    head = reply_headers(reply, headers)
     if reply.stream is None:
-        head.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": reply.body})
         return
     await send_stream(reply.stream, receive, send, headers=head)
+
+
+def reply_headers(reply: Reply, more: Headers | None = None) -> Headers:
+    """The headers of a reply's answer; a whole body's length is among them."""
+    head: Headers = [(b"content-type", reply.content_type.encode())]
+    if reply.headers:
+        head += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
+    if more:
+        head += more
+    if reply.stream is None:
+        head.append((b"content-length", b"%d" % len(reply.body)))
+    return head
 
 
 async def send_stream(chunks: AsyncIterator[bytes], receive: Receive, send: Send, *, headers: Headers) -> None:

@@ -13,19 +13,18 @@ from actors.call import Durability, Op, Reply
 from actors.errors import InR2Mode, NotInActorMode
 from gateway.asgi import Headers, Receive, Scope, Send
 from gateway.context import RequestContext, context_of
-from gateway.identity import NOTHING_CLAIMED, identify
-from gateway.modes import NOT_AN_ACTORS, ModeRouter
+from gateway.identity import identify, meant_user
+from gateway.modes import NOT_AN_ACTORS, ModeRouter, Served
 from gateway.profile_directory import ProfileDirectory
 from gateway.rest.answer import send_reply
 from gateway.rest.query import boolean_field, choice_field, query_fields, seconds_field
+from gateway.rest.sql_args import LEVELS, sql_args
 from gateway.router import Router
 from gateway.settings import GatewaySettings
 from storage.errors import HoldfastError, InvalidRequest
 from storage.layout.address import Address
 from storage.log.bookmark import Bookmark
 
-SHAPES = ("arrays", "objects")
-LEVELS = tuple(level.value for level in Durability)
 MODE_ACTOR, MODE_R2 = "actor", "r2"
 
 
@@ -71,7 +70,7 @@ class Databases:
     async def address(self, context: RequestContext, path_user: str | None, profile: str | None) -> Address:
         """The address a request means; `path_user` None is `me`, `profile` None the selected one."""
         claims = context.claims(header_name=self._user_header, cookie_name=self._settings.user_cookie)
-        user = path_user if claims is NOTHING_CLAIMED and path_user is not None else identify(claims, path_user)
+        user = meant_user(claims, path_user)
         address = self._directory.cached(user, profile) or await self._directory.resolve(user, profile)
         context.user, context.profile = address.user, address.profile
         return address
@@ -80,15 +79,7 @@ class Databases:
         """POST sql: body as it came; rows whole, or as JSON lines with `?stream=true`."""
         context = exchange.context
         fields = query_fields(exchange.scope["query_string"], ("shape", "stream"))
-        args: dict[str, object] = {"shape": choice_field(fields, "shape", SHAPES, "arrays")}
-        level = context.header(b"holdfast-durability")
-        if level is not None:
-            if level not in LEVELS:
-                raise InvalidRequest(f"Holdfast-Durability is {level[:80]!r}, expected one of {', '.join(LEVELS)}")
-            args["durability"] = level
-        key = context.header(b"idempotency-key")
-        if key is not None:
-            args["idempotency_key"] = self._idempotency_key(key)
+        args = sql_args(context.headers, fields, key_length_max=self._settings.idempotency_key_length_max)
         context.body.bytes_max = self._settings.body_bytes_max
         body = await context.body.read()
         op = Op.SQL_STREAM if boolean_field(fields, "stream") else Op.SQL
@@ -152,23 +143,31 @@ class Databases:
             context.mode, context.mode_reason = MODE_ACTOR, found or ""
             return await self._router.call(address, op, args, body, stream=chunks)
         except HoldfastError as error:
-            if modes is not None and found is not None and error.code in NOT_AN_ACTORS:
-                return await modes.call(context, address, op, args, body, refusal=error)
-            if error.code == InR2Mode.code:
-                context.mode = MODE_R2
-            elif error.code == NotInActorMode.code:
-                # Perhaps deleted through another gateway: the next request looks again.
-                self._directory.forget(address.user)
-            raise
+            return await self.after_failure(context, address, op, args, body, error, found=found is not None)
+
+    async def after_failure(
+        self,
+        served: Served,
+        address: Address,
+        op: Op,
+        args: Mapping[str, object],
+        body: bytes,
+        error: HoldfastError,
+        *,
+        found: bool,
+    ) -> Reply:
+        """The answer after `error`, which an actor gave that was `found` before or not; mostly raises it."""
+        if self._modes is not None and found and error.code in NOT_AN_ACTORS:
+            return await self._modes.call(served, address, op, args, body, refusal=error)
+        if error.code == InR2Mode.code:
+            served.mode = MODE_R2
+        elif error.code == NotInActorMode.code:
+            # Perhaps deleted through another gateway: the next request looks again.
+            self._directory.forget(address.user)
+        raise error
 
     async def _answer(self, exchange: Exchange, reply: Reply, headers: Headers | None = None) -> None:
         await send_reply(reply, exchange.context.body.receive, exchange.send, headers=headers)
-
-    def _idempotency_key(self, key: str) -> str:
-        most = self._settings.idempotency_key_length_max
-        if not 0 < len(key) <= most or not key.isascii() or not key.isprintable():
-            raise InvalidRequest(f"Idempotency-Key: expected 1 to {most} printable ASCII characters, found {len(key)}")
-        return key
 
 
 class DatabaseEndpoint:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.body import BodyBudget
 from gateway.erasure import Eraser
+from gateway.json_logs import RequestLog
 from gateway.metrics import GatewayMetrics
 from gateway.modes import ModeRouter
 from gateway.parts import GatewayParts
 from gateway.profile_directory import ProfileDirectory
 from gateway.profile_store import ProfileStore
 from gateway.readiness import Readiness
+from gateway.request_record import RequestRecords
 from gateway.rest.database import Databases
 
 
@@ -26,10 +29,12 @@ class Services:
     modes: ModeRouter | None
     eraser: Eraser
     metrics: GatewayMetrics
+    records: RequestRecords
+    bodies: BodyBudget
     readiness: Readiness
 
 
-def build_services(parts: GatewayParts) -> Services:
+def build_services(parts: GatewayParts, requests: RequestLog) -> Services:
     """Wire them. No I/O."""
     profiles = ProfileStore(
         parts.store, env=parts.env, clock=parts.clock, rng=parts.rng, random_bytes=parts.random_bytes
@@ -39,6 +44,7 @@ def build_services(parts: GatewayParts) -> Services:
     async def default_of(user: str) -> str:
         return (await directory.read(user))[0].default
 
+    metrics = GatewayMetrics()
     modes = None if parts.modes is None else ModeRouter(parts.modes, parts.router, default_of)
     return Services(
         parts=parts,
@@ -54,7 +60,9 @@ def build_services(parts: GatewayParts) -> Services:
             actors=parts.erasure,
             clock=parts.clock,
         ),
-        metrics=GatewayMetrics(),
+        metrics=metrics,
+        records=RequestRecords(metrics, requests, clock=parts.clock, access_log=parts.settings.access_log),
+        bodies=BodyBudget(parts.settings.bodies_bytes_max),
         readiness=Readiness(parts),
     )
 
