@@ -11,8 +11,9 @@ from gateway.router import Router
 from storage.clock import Clock
 from storage.errors import CorruptObject, LogGap
 from storage.layout.address import Address
-from storage.layout.keys import log_prefix
+from storage.layout.keys import database_key, log_prefix
 from storage.objects.port import ObjectStore
+from storage.r2_sqlite.burial import bury_file
 
 
 class LogErasure:
@@ -29,16 +30,18 @@ class LogErasure:
         self._retention_s = retention_s
 
     async def erase(self, address: Address) -> Mapping[str, object]:
-        """End the actor, close its log. What remains, and until when (Unix seconds).
+        """End the actor, close its log, or bury the file of r2 mode. What remains, and until when (Unix seconds).
 
         A log that nobody can read cannot be closed, and needs not be: no activation opens it. `damage` says so then.
         """
         until = self._clock.wall() + self._retention_s
+        key = database_key(self._env, address)
         log = log_prefix(self._env, address)
         try:
             closed = await close_address(
                 self._store, self._env, address, clock=self._clock, rng=self._rng, release=self._release
             )
+            await bury_file(self._store, key, clock=self._clock, rng=self._rng)  # one that r2 mode may write
         except (CorruptObject, LogGap) as error:
             return {"log": log, "damage": error.code, "until": until}
         return {"log": log if closed else None, "until": until}

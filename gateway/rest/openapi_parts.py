@@ -74,7 +74,7 @@ SCHEMAS: dict[str, Any] = {
         "type": "object",
         "properties": {
             "results": {"type": "array", "items": _ref("SqlResult")},
-            "bookmark": {"type": "string"},
+            "bookmark": {"type": "string", "nullable": True, "description": "None in r2 mode."},
             "durability": _LEVEL,
         },
     },

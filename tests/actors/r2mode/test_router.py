@@ -195,7 +195,7 @@ async def test_an_export_has_the_users_tables_and_none_of_the_systems() -> None:
 @virtual
 async def test_an_import_replaces_the_data_and_keeps_state_and_ring() -> None:
     asker = an_asker()
-    await asker.sql(INSERT, "a")
+    first = await asker.sql(INSERT, "a", idempotency_key="k")
     ring = read_state((await asker.store.inner.get(KEY)).body).ring
     data = a_file("CREATE TABLE t(a); INSERT INTO t VALUES(7)")
     with pytest.raises(NotEmpty):
@@ -205,6 +205,7 @@ async def test_an_import_replaces_the_data_and_keeps_state_and_ring() -> None:
     assert (answer["imported"], answer["durability"], answer["bookmark"]) == (True, "r2", None)
     assert await asker.rows("SELECT a FROM t") == [[7]]
     assert read_state((await asker.store.inner.get(KEY)).body).ring[:-1] == ring
+    assert await asker.sql(INSERT, "a", idempotency_key="k") == first
 
 
 @virtual
