@@ -35,6 +35,7 @@ from holdfast.greeting import greeting
 from holdfast.host_logs import LineReceiver, to_stderr
 from holdfast.hosts import ServiceHosts
 from holdfast.local_secret import local_secret
+from holdfast.migrations import RouterDoor, ServiceMigrations, migration_parts
 from holdfast.modes import open_modes
 from holdfast.process_group import children_apart
 from holdfast.settings import Settings
@@ -52,6 +53,7 @@ WATCH_S = 1.0
 SPARES = 1
 SOURCE = "actors.source:open_source"
 LOGS = "holdfast.host_logs:send_logs"
+STOPPING = "stopping: everything is flushed first; a second signal ends at once, and the journals keep the rest"
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +129,7 @@ class Service:
 
     async def _drain(self, cluster: RayCluster, hosts: ServiceHosts) -> list[str]:
         """Flush and release everything, through the hosts; or, where Ray ends before that, from their journals."""
+        self._say(STOPPING)
         draining = asyncio.create_task(hosts.drain())
         watching = asyncio.create_task(self._until_ended(cluster))
         await asyncio.wait((draining, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -221,11 +224,25 @@ class Service:
             settings=self._settings.gateway,
             clock=self._clock,
             modes=modes,
+            migrations=self._migrations(store, router, modes),
             link_secret=None if self._settings.s3.bucket else local_secret(self._local_dir, "links"),
             hosts_ready=hosts.report,
             host_metrics=hosts.samples,
             version=_version(),
         )
+
+    def _migrations(self, store: ObjectStore, router: HostRouter, modes: ModeParts) -> ServiceMigrations:
+        flags = modes.flags
+        parts = migration_parts(
+            store,
+            self._settings,
+            flags.store,
+            RouterDoor(router),
+            clock=self._clock,
+            rng=self._rng,
+            by="service",
+        )
+        return ServiceMigrations(parts, figures=modes.files.files.figures, flags=flags)
 
     async def _settle_journals(self) -> None:
         """Rule 6 for journals whose actor nobody has asked for since its host died."""

@@ -21,6 +21,7 @@ import pytest
 
 from holdfast.demo.tour import service_processes
 from holdfast.greeting import curl_lines
+from holdfast.serve import STOPPING
 from holdfast.service_process import ServiceProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.system, pytest.mark.timeout(180)]
@@ -106,6 +107,7 @@ async def sigterm_drains(service: ServiceProcess, data_dir: Path) -> None:
     before = slots(data_dir)
     assert await service.drain() == 0, service.log
     assert slots(data_dir) > before
+    assert STOPPING in service.log.splitlines()
     assert service_processes(data_dir) == []
 
 
@@ -144,6 +146,7 @@ async def the_death_of_ray_ends_it_in_good_order(service: ServiceProcess, data_d
     assert await asyncio.wait_for(service.ended(), 20) == 1
     assert "ray ended unasked; everything is flushed" in service.log
     assert slots(data_dir) > before
+    assert STOPPING in service.log.splitlines()
     assert service_processes(data_dir) == []
 
 
