@@ -59,14 +59,22 @@ class Killed(BaseException):
 
 
 class HookedStore:
-    """A store that awaits `hook` at its `at`-th call, before or after that call is carried out. `calls` counts."""
+    """A store that awaits `hook` at its `at`-th call, before or after that call is carried out; with `only`, at its
+    `at`-th call of that name. `calls` counts."""
 
     def __init__(
-        self, inner: ObjectStore, *, at: int = 0, after: bool = False, hook: Callable[[], Awaitable[None]] | None = None
+        self,
+        inner: ObjectStore,
+        *,
+        at: int = 0,
+        after: bool = False,
+        only: str = "",
+        hook: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._inner = inner
         self._at = at
         self._after = after
+        self._only = only
         self._hook = hook or _kill
         self.calls = 0
 
@@ -77,7 +85,7 @@ class HookedStore:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
-        if name not in CALLS:
+        if name not in CALLS or (self._only and name != self._only):
             return method
         if name == "open":
             return self._open

@@ -307,7 +307,7 @@ async def test_rule_14_a_put_with_the_etag_from_before_the_seal_is_refused_and_r
     async def move() -> None:
         await scene.migrate()
 
-    slow = HookedStore(scene.store, at=3, hook=move)  # the flag's object, the look at the file, then the save
+    slow = HookedStore(scene.store, at=1, only="put", hook=move)
     await scene.write(2, router=scene.gateway(slow))
     assert slow.passed and await scene.served() == "actor" and await scene.numbers() == [1, 2]
     await scene.close()
