@@ -17,6 +17,7 @@ from storage.errors import HoldfastError
 
 MESSAGE_CHARACTERS_MAX = 4000
 DETAILS_BYTES_MAX = 32 << 10
+_TREES = {"actors.errors": 0, "storage.errors": 1}
 
 
 def error_to_head(error: HoldfastError) -> ErrorHead:
@@ -46,10 +47,14 @@ def error_from_head(head: ErrorHead) -> HoldfastError:
 
 @cache
 def _classes() -> dict[str, type[HoldfastError]]:
-    """Every class of the error tree that names a code of its own. Imported late classes are not found; bases are."""
+    """Every class of the error tree that names a code of its own. Imported late classes are not found; bases are.
+
+    Where other rooms use a code of the actors' tree for errors of their own, the actors' class counts: links carry
+    what actors answered.
+    """
     found: dict[str, type[HoldfastError]] = {}
     assert _actor_errors.ActorError in HoldfastError.__subclasses__()
-    for kind in _tree(HoldfastError):
+    for kind in sorted(_tree(HoldfastError), key=lambda each: _TREES.get(each.__module__, len(_TREES))):
         if "code" in kind.__dict__:
             found.setdefault(kind.code, kind)
     return found

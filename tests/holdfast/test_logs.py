@@ -18,10 +18,13 @@ def stream() -> Iterator[io.StringIO]:
     names = (None, "uvicorn", *OWN_LOGGERS)
     levels = {name: logging.getLogger(name).level for name in names}
     handlers = logging.getLogger().handlers
+    factory = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)  # Ray puts one of its own in where it was imported
     stream = io.StringIO()
     set_up_logs(stream)
     yield stream
     logging.getLogger().handlers = handlers
+    logging.setLogRecordFactory(factory)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
 
