@@ -67,7 +67,7 @@ class Snapshotter:
             if await self._log.put_snapshot(segment, body, state, put_id=self._new_id()):
                 self.written += 1
                 self.last_slot = state.last_slot
-                await self._log.put_hint(state.last_slot)
+                await self._hint(state.last_slot)
             self._tail_bytes = max(0, self._tail_bytes - tail[0])
             self._tail_slots = max(0, self._tail_slots - tail[1])
             self._base_at = self._clock.wall()
@@ -75,6 +75,13 @@ class Snapshotter:
             logger.warning("snapshot failed", extra={"address": str(self._log.address), "error": str(error)})
         finally:
             self._writing = False
+
+    async def _hint(self, slot: int) -> None:
+        """Nobody relies on it, so a failure is no reason to write the snapshot again."""
+        try:
+            await self._log.put_hint(slot)
+        except HoldfastError as error:
+            logger.info("hint not written", extra={"address": str(self._log.address), "error": str(error)})
 
     def _due(self, database_bytes: int, *, more_bytes: int) -> bool:
         reason = snapshot_due(

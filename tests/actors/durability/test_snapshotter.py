@@ -138,6 +138,15 @@ async def test_the_hint_names_the_newest_snapshot() -> None:
 
 
 @virtual
+async def test_a_hint_that_fails_is_no_reason_for_a_second_snapshot() -> None:
+    store = a_store()
+    actor = await prepared(Process(store, FakeDisk(), settings=FEW))
+    store.fail_next("put", "current.json", Unavailable("503"))
+    await write_and_flush(actor, "one", "two")
+    assert await check_snapshots(store) == 1
+
+
+@virtual
 @pytest.mark.parametrize("error", [Unavailable("503"), OutcomeUnknown("lost")])
 async def test_a_snapshot_that_fails_costs_only_time(error: Exception) -> None:
     store = a_store()
