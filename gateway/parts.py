@@ -48,12 +48,38 @@ class ActorErasure(Protocol):
         ...
 
 
+class Migrations(Protocol):
+    """Moving users between r2 mode and actors, as an operator asks for it over HTTP. Every method raises HoldfastError;
+    what it answers is JSON."""
+
+    async def summary(self) -> Mapping[str, object]:
+        """Users by state, whether drivers are paused, who should move."""
+        ...
+
+    async def pause(self, *, paused: bool) -> Mapping[str, object]:
+        """Pause every driver of this environment, or let them go on."""
+        ...
+
+    async def status(self, user: str) -> Mapping[str, object]:
+        """How far a user has come."""
+        ...
+
+    async def carry_out(self, user: str, step: str, *, execute: bool, force: bool) -> Mapping[str, object]:
+        """One step of `STEPS`, for one user; without `execute` only what it would do."""
+        ...
+
+    async def release(self, address: Address) -> Mapping[str, object]:
+        """Ask whoever owns an address to flush and release: a driver in another process needs it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayParts:
     """Components and values of one gateway. Nothing in here is closed by the application: its maker does that.
 
     `link_secret` verifies presigned links; None where clients reach the store directly. `modes` serves
-    users who are in r2 mode; without it everybody has an actor. `random_bytes` is for ids, `rng` for jitter.
+    users who are in r2 mode; without it everybody has an actor. `migrations` moves them; without it nobody can ask for
+    that. `random_bytes` is for ids, `rng` for jitter.
     """
 
     router: Router
@@ -66,6 +92,7 @@ class GatewayParts:
     rng: random.Random = field(default_factory=random.Random)
     link_secret: bytes | None = field(default=None, repr=False)
     modes: ModeParts | None = None
+    migrations: Migrations | None = None
     hosts_ready: Callable[[], Awaitable[HostsReport]] = hosts_always_ready
     host_metrics: Callable[[], Awaitable[Sequence[Sample]]] = no_host_metrics
     version: str = "0"

@@ -30,6 +30,7 @@ COMMANDS = {
     "import": "import_",
     "layout": "layout",
     "log": "log",
+    "migrate": "migrate",
     "profiles": "profiles",
     "rollout": "rollout",
     "serve": "serve",

@@ -32,6 +32,8 @@ class ExitCode(IntEnum):
     RETRY = 3
     DAMAGED = 4
     BUSY = 5
+    WOULD_CHANGE = 6
+    PAUSED = 7
     INTERRUPTED = 130
 
 
@@ -42,6 +44,8 @@ MEANINGS = {
     ExitCode.RETRY: "service or bucket out of reach or overloaded: the same command may succeed later",
     ExitCode.DAMAGED: "stored data is damaged, incomplete, or written by a newer version",
     ExitCode.BUSY: "another process holds the data directory or the port",
+    ExitCode.WOULD_CHANGE: "dry run: there is something to do, --execute does it",
+    ExitCode.PAUSED: "migrations are paused: some users were not begun",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 

@@ -35,6 +35,7 @@ from holdfast.greeting import greeting
 from holdfast.host_logs import LineReceiver, to_stderr
 from holdfast.hosts import ServiceHosts
 from holdfast.local_secret import local_secret
+from holdfast.migrations import RouterDoor, ServiceMigrations, migration_parts
 from holdfast.modes import open_modes
 from holdfast.process_group import children_apart
 from holdfast.settings import Settings
@@ -223,11 +224,25 @@ class Service:
             settings=self._settings.gateway,
             clock=self._clock,
             modes=modes,
+            migrations=self._migrations(store, router, modes),
             link_secret=None if self._settings.s3.bucket else local_secret(self._local_dir, "links"),
             hosts_ready=hosts.report,
             host_metrics=hosts.samples,
             version=_version(),
         )
+
+    def _migrations(self, store: ObjectStore, router: HostRouter, modes: ModeParts) -> ServiceMigrations:
+        flags = modes.flags
+        parts = migration_parts(
+            store,
+            self._settings,
+            flags.store,
+            RouterDoor(router),
+            clock=self._clock,
+            rng=self._rng,
+            by="service",
+        )
+        return ServiceMigrations(parts, figures=modes.files.files.figures, flags=flags)
 
     async def _settle_journals(self) -> None:
         """Rule 6 for journals whose actor nobody has asked for since its host died."""

@@ -229,6 +229,6 @@ def _at_end(before: ProfileRecord, moved: Moved, goal: Goal, now: float) -> Prof
 def _quarantined(error: Quarantined) -> _Change:
     def change(before: ProfileRecord) -> ProfileRecord:
         reason = f"{error.details.get('reason', error.code)}: {error.message}"
-        return msgspec.structs.replace(before, state=UserState.QUARANTINED, reason=reason)
+        return msgspec.structs.replace(before, state=UserState.QUARANTINED, reason=reason, sealed_at=None)
 
     return change

@@ -43,6 +43,11 @@ class FlagCache:
         self.reads = 0
         self.failures = 0
 
+    @property
+    def store(self) -> FlagStore:
+        """The flags themselves, for those who write them."""
+        return self._flags
+
     def cached(self, user: str) -> Known | None:
         """What is known without asking anybody; None if that is too old, or nothing."""
         known = self._known.get(user)
