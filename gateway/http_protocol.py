@@ -78,6 +78,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.head_bytes_max:
             self._head_too_large = True
             raise HeadTooLarge
+        self.begin_request()
+
+    def begin_request(self) -> None:
+        """The request's head is complete and within its bounds: uvicorn takes it from here."""
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -111,5 +115,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def bounded_protocol(settings: GatewaySettings) -> type[BoundedProtocol]:
     """The protocol with the bounds of `settings`."""
-    bounds = {"head_bytes_max": settings.header_bytes_max, "connections_max": settings.connections_max}
-    return type("SettingsProtocol", (BoundedProtocol,), bounds)
+    return type("SettingsProtocol", (BoundedProtocol,), protocol_bounds(settings))
+
+
+def protocol_bounds(settings: GatewaySettings) -> dict[str, Any]:
+    """The attributes that hold the bounds of `settings`."""
+    return {"head_bytes_max": settings.header_bytes_max, "connections_max": settings.connections_max}

@@ -155,7 +155,11 @@ class ModeRouter:
             "mode_lookups": self._counts["lookups"],
             "mode_hops": self._counts["hops"],
         }
-        return [(f"holdfast_{name}_total", {}, float(count)) for name, count in counts.items()]
+        shadow = self._parts.files.shadow
+        return [
+            *((f"holdfast_{name}_total", {}, float(count)) for name, count in counts.items()),
+            *(shadow.samples() if shadow is not None else ()),
+        ]
 
     async def _ask(
         self,

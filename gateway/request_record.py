@@ -17,8 +17,11 @@ class Answered(Protocol):
     status: int
     mode: str
     code: str
-    user: str
-    profile: str
+
+    @property
+    def user(self) -> str: ...
+    @property
+    def profile(self) -> str: ...
 
 
 class RequestRecords:

@@ -18,8 +18,10 @@ from fastapi import FastAPI
 
 from gateway.app import mark_draining
 from gateway.auth import check_bind
+from gateway.direct_protocol import direct_protocol
 from gateway.errors import BindRefused
 from gateway.http_protocol import bounded_protocol
+from gateway.rest.direct import direct_sql
 from gateway.rest.services import services_of
 from storage.errors import InvalidRequest
 
@@ -65,13 +67,14 @@ async def serve(
 
     `started` is called once requests are taken. The listener is closed at the end.
     """
-    settings = services_of(application).parts.settings
+    services = services_of(application)
+    settings, direct = services.parts.settings, direct_sql(services)
     host = listener.getsockname()[0]
     if not settings.guarded:
         check_bind(str(host), guarded=False)
     config = uvicorn.Config(
         application,
-        http=bounded_protocol(settings),
+        http=bounded_protocol(settings) if direct is None else direct_protocol(settings, direct),
         ws="none",
         loop="none",
         lifespan="on",

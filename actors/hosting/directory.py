@@ -17,6 +17,7 @@ from actors.call import Op, Reply
 from actors.errors import HostUnavailable, OutcomeUnknownWrite
 from actors.hosting.endpoint import Endpoint
 from actors.hosting.errors import LinkLost, NobodyListens
+from actors.hosting.link_call import LinkCall
 from actors.hosting.link_client import HostLink
 from actors.hosting.placement import host_of
 from actors.hosting.resend import Verdict, judge
@@ -79,6 +80,24 @@ class HostRouter:
             return await link.call(address, op, args, body, stream=stream)
         except HoldfastError as error:
             return await self._persist(error, name, address, op, args, body, stream)
+
+    def begin(self, address: Address, op: Op, args: Mapping[str, object], body: bytes) -> LinkCall | None:
+        """See gateway.router.DirectRouter: the call, when its host is known and linked."""
+        link = self._links.get(self._names.get(address) or self._place(address))
+        if link is None:
+            return None
+        try:
+            return link.begin(address, op, args, body)
+        except HoldfastError:
+            return None
+
+    async def go_on(
+        self, error: HoldfastError, address: Address, op: Op, args: Mapping[str, object], body: bytes
+    ) -> Reply:
+        """See gateway.router.DirectRouter."""
+        return await self._persist(
+            error, self._names.get(address) or self._place(address), address, op, args, body, None
+        )
 
     async def close(self) -> None:
         """End all links. Calls under way fail."""

@@ -113,6 +113,10 @@ class LinkCall:
         if not self.answer.done():
             self.answer.set_exception(error)
 
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._owner.abandon(self)
+
     def stop(self) -> None:
         """Send no more of the body."""
         if self._pump is not None:

@@ -129,7 +129,7 @@ class HostLink(asyncio.Protocol):
     ) -> Reply:  # fmt: skip
         """The actor's answer. Raises the error it answered, or LinkLost. A reply's `stream` is to be read to its end or
         closed."""
-        call = self._begin(address, op, args, body, stream)
+        call = self.begin(address, op, args, body, stream)
         try:
             return await call.answer
         except asyncio.CancelledError:
@@ -150,9 +150,11 @@ class HostLink(asyncio.Protocol):
 
     # --- requests -----------------------------------------------------------------------------------------------
 
-    def _begin(
-        self, address: Address, op: Op, args: Mapping[str, object], body: bytes, stream: AsyncIterator[bytes] | None
-    ) -> LinkCall:
+    def begin(
+        self, address: Address, op: Op, args: Mapping[str, object], body: bytes,
+        stream: AsyncIterator[bytes] | None = None,
+    ) -> LinkCall:  # fmt: skip
+        """The call on its way; who cancels its `answer` abandons it too. Raises LinkLost (nothing ran), Overloaded."""
         if not self.usable:
             raise LinkLost(f"the link to {self.endpoint} has ended or takes no more calls", may_have_run=False)
         if len(self._calls) >= REQUESTS_MAX:

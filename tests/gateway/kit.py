@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from actors.call import Op, Reply
 from gateway.app import create_app
 from gateway.json_logs import RequestLog
+from gateway.modes import ModeParts
 from gateway.parts import GatewayParts, HostsReport, Sample, hosts_always_ready, no_host_metrics
 from gateway.settings import GatewaySettings
 from storage.errors import HoldfastError
@@ -103,16 +104,31 @@ class ClosableStream:
 
 
 @dataclass(slots=True)
+class BegunCall:
+    """A call that the router began."""
+
+    answer: asyncio.Future[Reply]
+    abandoned: bool = False
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+
+@dataclass(slots=True)
 class FakeRouter:
     """Answers `{"ok": OP}` unless told otherwise by `answer`, which may return a reply or raise.
 
-    `release`, when set to an event, holds every call back until it is set; `arrivals` counts those that came.
+    `release`, when set to an event, holds every call back until it is set; `arrivals` counts those that came. `begun`
+    are the calls that came on the short way, which is open while `linked`; `second` answers after their first failure.
     """
 
     asked: list[Asked] = field(default_factory=list)
     answer: Callable[[Asked], Reply] | None = None
     release: asyncio.Event | None = None
     arrivals: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    begun: list[BegunCall] = field(default_factory=list)
+    linked: bool = True
+    second: Callable[[HoldfastError], Reply] | None = None
 
     async def call(
         self,
@@ -135,6 +151,19 @@ class FakeRouter:
         if self.answer is not None:
             return self.answer(asked)
         return Reply(body=msgspec.json.encode({"ok": op.value}))
+
+    def begin(self, address: Address, op: Op, args: Mapping[str, object], body: bytes) -> BegunCall | None:
+        if not self.linked:
+            return None
+        self.begun.append(BegunCall(asyncio.get_running_loop().create_task(self.call(address, op, args, body))))
+        return self.begun[-1]
+
+    async def go_on(
+        self, error: HoldfastError, address: Address, op: Op, args: Mapping[str, object], body: bytes
+    ) -> Reply:
+        if self.second is None:
+            raise error
+        return self.second(error)
 
     async def close(self) -> None:
         return None
@@ -204,6 +233,7 @@ async def bench(
     random_bytes: Callable[[int], bytes] | None = None,
     hosts_ready: Callable[[], object] = hosts_always_ready,
     host_metrics: Callable[[], object] = no_host_metrics,
+    modes: ModeParts | None = None,
     **settings: object,
 ) -> AsyncIterator[Bench]:
     """A running gateway; keyword arguments beyond the parts are settings."""
@@ -223,6 +253,7 @@ async def bench(
         hosts_ready=hosts_ready,  # type: ignore[arg-type]
         host_metrics=host_metrics,  # type: ignore[arg-type]
         version="0.1",
+        modes=modes,
     )
     log = bytearray()
     application = create_app(parts, write_log=log.extend)
