@@ -155,11 +155,7 @@ class ModeRouter:
             "mode_lookups": self._counts["lookups"],
             "mode_hops": self._counts["hops"],
         }
-        shadow = self._parts.files.shadow
-        return [
-            *((f"holdfast_{name}_total", {}, float(count)) for name, count in counts.items()),
-            *(shadow.samples() if shadow is not None else ()),
-        ]
+        return [(f"holdfast_{name}_total", {}, float(count)) for name, count in counts.items()]
 
     async def _ask(
         self,
