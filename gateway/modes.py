@@ -119,6 +119,8 @@ class ModeRouter:
             except (FileMoved, FileMissing) as error:
                 self.forget(address)
                 place = await self._after_file(address, error)
+                if refusal is not None and place.by_actor and not refusal.retryable:
+                    raise ChangingModes(f"{address}: moved while it was looked for", retry_after_s=1.0) from error
                 if refusal is not None and place.by_actor:
                     raise refusal from error  # each sends to the other: the actor's generation is not the file's yet
             except HoldfastError as error:
@@ -155,7 +157,11 @@ class ModeRouter:
             "mode_lookups": self._counts["lookups"],
             "mode_hops": self._counts["hops"],
         }
-        return [(f"holdfast_{name}_total", {}, float(count)) for name, count in counts.items()]
+        shadow = self._parts.files.shadow
+        return [
+            *((f"holdfast_{name}_total", {}, float(count)) for name, count in counts.items()),
+            *(shadow.samples() if shadow is not None else ()),
+        ]
 
     async def _ask(
         self,

@@ -6,6 +6,7 @@ import random
 from contextlib import AsyncExitStack
 
 from actors.r2mode.router import R2Router
+from actors.r2mode.shadow import ShadowReads
 from gateway.modes import ModeParts
 from holdfast.settings import Settings
 from storage.clock import Clock
@@ -25,9 +26,23 @@ def open_modes(
     flags = open_flags(settings.flags, store=store, env=env, clock=clock, rng=rng)
     stack.push_async_callback(flags.close)
     files = R2Files(store, env, clock=clock, rng=rng, settings=settings.r2_mode)
+    shadow = ShadowReads(
+        share=settings.r2_mode.shadow_share,
+        seed=rng.getrandbits(64),
+        settings=settings.actors.database,
+        clock=clock,
+    )
+    router = R2Router(
+        files,
+        settings=settings.actors,
+        file_bytes_max=settings.r2_mode.file_bytes_max,
+        clock=clock,
+        shadow=shadow,
+    )
+    stack.push_async_callback(router.close)
     rollouts = RolloutStore(store, env, clock=clock, rng=rng)
     return ModeParts(
-        files=R2Router(files, settings=settings.actors, file_bytes_max=settings.r2_mode.file_bytes_max, clock=clock),
+        files=router,
         flags=FlagCache(flags, clock, ttl_s=settings.flags.ttl_s, users_max=settings.flags.users_max),
         rollouts=RolloutCache(rollouts, clock, ttl_s=gateway.rollout_ttl_s),
         new_users=ServedMode(gateway.new_users),

@@ -163,4 +163,5 @@ WORDS = {
     "HOLDFAST_R2_SIZE_WARNING_BYTES": "For larger files the log recommends a migration.",
     "HOLDFAST_R2_NOTICE_INTERVAL_S": "Least time between two such lines about one user, seconds.",
     "HOLDFAST_R2_USERS_WATCHED_MAX": "Users whose figures r2 mode keeps.",
+    "HOLDFAST_SHADOW_SHARE": "Share of r2 mode's reads, 0 to 1, that run again behind the answer and are compared.",
 }

@@ -114,6 +114,7 @@ _VARIABLES = {
     ("placement", "mode"): "HOLDFAST_PLACEMENT",
     ("s3", "bucket"): "HOLDFAST_BUCKET",
     ("flags", "backend"): "HOLDFAST_FLAGS",
+    ("r2_mode", "shadow_share"): "HOLDFAST_SHADOW_SHARE",
 }
 _SECTION_PREFIXES = {"s3": "HOLDFAST_S3_", "flags": "HOLDFAST_FLAGS_", "r2_mode": "HOLDFAST_R2_"}
 

@@ -20,6 +20,7 @@ from actors.errors import NeedsActorMode, OutcomeUnknownWrite
 from actors.model.sql_turn import Scene, SqlTurn, durability_of
 from actors.model.transfer import LINES_TYPE, SQLITE_TYPE, read_upload
 from actors.r2mode.execution import import_file, read_image, run_sql
+from actors.r2mode.shadow import ShadowReads
 from actors.settings import ActorSettings
 from storage.clock import Clock
 from storage.errors import HoldfastError, InvalidRequest
@@ -44,12 +45,22 @@ class _Asked:
 class R2Router:
     """Implements `gateway.router.Router` for addresses whose file is `open`."""
 
-    def __init__(self, files: R2Files, *, settings: ActorSettings, file_bytes_max: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        files: R2Files,
+        *,
+        settings: ActorSettings,
+        file_bytes_max: int,
+        clock: Clock,
+        shadow: ShadowReads | None = None,
+    ) -> None:
+        """`shadow`, which compares a share of the reads, is closed with the router."""
         database = settings.database
         self._database = replace(database, database_bytes_max=min(database.database_bytes_max, file_bytes_max))
         self._settings = replace(settings, database=self._database, durability=Durability.R2)
         self._clock = clock
         self.files = files
+        self.shadow = shadow
         self._handlers: Mapping[Op, Callable[[_Asked], Awaitable[Reply]]] = {
             Op.SQL: self._sql,
             Op.SQL_STREAM: self._rows,
@@ -78,7 +89,9 @@ class R2Router:
             raise OutcomeUnknownWrite(error.message, details=error.details) from error
 
     async def close(self) -> None:
-        """Nothing is kept open between calls."""
+        """Nothing is kept open between calls but shadow reads under way."""
+        if self.shadow is not None:
+            await self.shadow.close()
 
     async def _refuse(self, asked: _Asked) -> Reply:
         """What only an actor can do, asked of an address that has none (one that has is the caller's to find)."""
@@ -90,7 +103,13 @@ class R2Router:
         turn = self._turn(asked)
         scene = Scene(self._clock.wall(), self._settings.idempotency_ttl_s, lambda wrote: None)
         run = partial(run_sql, turn=turn, scene=scene, settings=self._database)
-        answer = await self.files.execute(asked.address, run, create=asked.create)
+        shadow = self.shadow
+        glance = shadow.glance(turn) if shadow is not None else None
+        if shadow is None or glance is None:
+            answer = await self.files.execute(asked.address, run, create=asked.create)
+        else:
+            answer = await self.files.execute(asked.address, glance.over(run), create=asked.create)
+            shadow.begin(asked.address, turn, glance, answer.body)
         return Reply(answer.body, headers=answer.headers)
 
     async def _rows(self, asked: _Asked) -> Reply:

@@ -14,6 +14,7 @@ class R2ModeSettings:
     """Bounds of a request that loads, runs and saves a whole file. Sizes in bytes, times in seconds.
 
     `save_interval_s`: least time between two writes of one key; R2 takes one per second, a local store any number.
+    `shadow_share`: of the reads, from 0 to 1, that run a second time for comparison.
     """
 
     file_bytes_max: int = 64 << 20
@@ -27,12 +28,15 @@ class R2ModeSettings:
     size_warning_bytes: int = 1024 * KIB
     notice_interval_s: float = 3600.0
     users_watched_max: int = 10_000
+    shadow_share: float = 0.0
 
     def validate(self) -> R2ModeSettings:
         """Self, or `InvalidRequest` naming the setting at fault."""
         for name in self.__slots__:
-            if getattr(self, name) <= 0 and name not in ("save_interval_s", "races_max"):
+            if getattr(self, name) <= 0 and name not in ("save_interval_s", "races_max", "shadow_share"):
                 raise InvalidRequest(f"{name} is {getattr(self, name)}, expected more than 0")
         if self.save_interval_s < 0 or self.races_max < 0:
             raise InvalidRequest("save_interval_s and races_max: expected 0 or more")
+        if not 0 <= self.shadow_share <= 1:
+            raise InvalidRequest(f"shadow_share is {self.shadow_share:g}, expected 0 to 1")
         return self

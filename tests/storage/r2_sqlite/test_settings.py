@@ -20,3 +20,9 @@ def test_no_bound_is_negative(name: str) -> None:
 
 def test_r2_is_given_a_second_per_key_by_default() -> None:
     assert R2ModeSettings().save_interval_s == 1.0
+
+
+def test_a_share_is_at_most_everything() -> None:
+    R2ModeSettings(shadow_share=1.0).validate()
+    with pytest.raises(InvalidRequest, match="shadow_share"):
+        R2ModeSettings(shadow_share=1.5).validate()
