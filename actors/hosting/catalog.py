@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final
 
 from actors.call import Call
-from actors.errors import ActivationEnded, ActorError, HostFull, Overloaded
+from actors.errors import ActivationEnded, ActorError, HostFull, InR2Mode, NotInActorMode, Overloaded
 from actors.hosting.backoff import FailureBackoff
 from actors.hosting.eviction import Occupant, plan_idle_eviction, plan_room
 from actors.hosting.inbox import OVERLOADED_RETRY_AFTER_S, Inbox
@@ -28,6 +28,8 @@ from storage.layout.address import Address
 
 HOST_FULL_RETRY_AFTER_S: Final = 5.0
 SETTLED_AFTER_S: Final = 60.0
+# Told to those who waited, and to nobody after them: a file's state changes from one moment to the next.
+NOT_REMEMBERED: Final = (HostFull, ActivationEnded, InR2Mode, NotInActorMode)
 _log = logging.getLogger(__name__)
 
 
@@ -185,7 +187,7 @@ class Catalog:
 
     def _fail_to_come(self, resident: Resident, error: HoldfastError) -> None:
         self._residents.pop(resident.address, None)
-        if not isinstance(error, (HostFull, ActivationEnded)):
+        if not isinstance(error, NOT_REMEMBERED):
             self._backoff.record(resident.address, error, self._clock.now())
             _log.warning("activation of %s failed: %s: %s", resident.address, error.code, error.message)
         resident.inbox.refuse_waiting(error)

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
 from actors.call import Call, Op, Reply
-from actors.errors import HostFull, Moved
+from actors.errors import HostFull, InR2Mode, Moved, NotInActorMode
 from actors.hosting.catalog import Catalog
 from actors.hosting.scheduler import Scheduler
 from actors.hosting.settings import HostSettings
@@ -150,6 +152,16 @@ async def test_a_start_that_fails_again_and_again_waits_longer_each_time() -> No
             await house.code(house.ask(ALICE))
             house.clock.time += 0.5
         assert len(house.starts) <= 8
+
+
+@pytest.mark.parametrize("refusal", [InR2Mode("open"), NotInActorMode("returning")], ids=lambda error: error.code)
+async def test_a_refusal_by_the_files_state_is_not_remembered(refusal: HoldfastError) -> None:
+    """The file may be the actor's a moment later, and whoever asks then must be served."""
+    async with a_house(backoff_first_s=100) as house:
+        house.fail_with[ALICE] = refusal
+        assert await house.code(house.ask(ALICE)) == refusal.code
+        del house.fail_with[ALICE]
+        assert await house.code(house.ask(ALICE, b"moved")) == "moved"
 
 
 async def test_a_bug_in_a_start_is_answered_too() -> None:
