@@ -76,7 +76,7 @@ def decide(
     if log.life is Kind.CLOSE and log.gen < file.gen and file.state is Mode.RETURNING:
         return Step.DELETED
     if file.state is Mode.ACTOR:
-        return Step.DELETED if log.life is Kind.CLOSE else Step.RETURN
+        return _while_served(file.gen, log)
     return _while_returning(file.gen, log, force, rules)
 
 
@@ -90,6 +90,15 @@ def _while_sealing(gen: int, log: LogState, snapshot_slot: int, rules: Migration
     if log.life is not None and log.gen >= gen and rules.gives_way:
         return Step.LOOK_AGAIN
     return Step.IMPORT
+
+
+def _while_served(gen: int, log: LogState) -> Step:
+    """Only what an actor serves can come back: a file that says `actor` without an import is a deleted one's (rule 21),
+    or a new address that nobody has opened yet (rule 22)."""
+    if log.gen > gen:
+        return Step.LOOK_AGAIN
+    imported = log.life is Kind.IMPORT and log.gen == gen
+    return Step.RETURN if imported or (log.life is None and gen == 1) else Step.DELETED
 
 
 def _while_returning(gen: int, log: LogState, force: bool, rules: MigrationRules) -> Step:

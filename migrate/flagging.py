@@ -24,8 +24,14 @@ def flag_of(modes: Mapping[str, ServedMode], before: Flag | None, *, at: float, 
 
 
 async def set_flag(flags: FlagStore, user: str, modes: Mapping[str, ServedMode], *, at: float, by: str) -> bool:
-    """Bring the user's flag up to date. Whether anything was written."""
+    """Bring the user's flag up to date. Whether anything was written. A profile in split mode has an open file, too,
+    and stays what it is until it moves."""
     before = await flags.get(user)
+    if before is not None:
+        split = {
+            name for name, mode in modes.items() if mode is ServedMode.R2 and before.mode_of(name) is ServedMode.SPLIT
+        }
+        modes = {name: ServedMode.SPLIT if name in split else mode for name, mode in modes.items()}
     after = flag_of(modes, before, at=at, by=by)
     if before is not None and (before.mode, dict(before.profiles)) == (after.mode, dict(after.profiles)):
         return False

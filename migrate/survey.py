@@ -98,6 +98,8 @@ async def _verify(parts: MigrationParts, address: Address, body: bytes, state: F
         return (await parts.offload(inspect_file, body, parts.database)).tables
     log = parts.log_of(address)
     recovered = await recover(log, await log.listing())
+    if recovered.state.life is not Kind.IMPORT and body == tombstone_body(state):
+        return 0  # deleted (rule 21), or not opened yet (rule 22)
     if recovered.image is None or recovered.state.life is not Kind.IMPORT:
         raise NotVerified(f"{address}: the log holds no database")
     served = state.gen if state.state is Mode.ACTOR else state.gen - 1
