@@ -38,6 +38,7 @@ class DirectProtocol(BoundedProtocol):
         self._exchange: DirectExchange | None = None
         self._body_parts: list[bytes] = []
         self._patience: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
 
     @property
     def waiting(self) -> MutableSet[Any]:
@@ -50,6 +51,41 @@ class DirectProtocol(BoundedProtocol):
         if self._exchange is not None and not self._exchange.response_complete:
             self._exchange.disconnect()
         super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._idle_since = self.loop.time()
+        super().connection_made(transport)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Busy. The timer stays: to start and stop one for each request would cost more than what it is for."""
+        self._idle_since = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """uvicorn's, once the connection has really been idle for so long."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # the end of the request under way starts it again
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for the timer."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def shutdown(self) -> None:
         if self._pending is not None:
@@ -61,13 +97,17 @@ class DirectProtocol(BoundedProtocol):
         if self._pending is not None and self._patience is None:
             self._patience = self.loop.call_later(self.body_patience_s, self._go_the_long_way)
 
+    def on_message_begin(self) -> None:
+        self.begin_head()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def begin_request(self) -> None:
         busy = self.cycle is not None and not self.cycle.response_complete
         if not busy and not self.flow.write_paused:
             method, version = self.parser.get_method(), self.parser.get_http_version()
             self._pending = self.direct.admit(method, version, self.url, self.headers)
         if self._pending is None:
-            super().begin_request()
+            self._hand_over()
 
     def on_body(self, body: bytes) -> None:
         if self._pending is None:
@@ -131,9 +171,17 @@ class DirectProtocol(BoundedProtocol):
         """Hand the request to uvicorn with as much of its body as has come."""
         parts = self._body_parts
         self._forget_pending()
-        super().begin_request()
+        self._hand_over()
         for part in parts:
             HttpToolsProtocol.on_body(self, part)
+
+    def _hand_over(self) -> None:
+        """uvicorn begins the request, with the scope that the short way does without."""
+        url, headers, expected = self.url, self.headers, self.expect_100_continue
+        HttpToolsProtocol.on_message_begin(self)
+        self.url, self.expect_100_continue = url, expected
+        self.headers.extend(headers)
+        super().begin_request()
 
 
 def direct_protocol(settings: GatewaySettings, direct: DirectSql) -> type[DirectProtocol]:

@@ -40,7 +40,8 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._head_pending = False
-        self._head_bytes = 0
+        self._head_bytes = 0  # of earlier reads
+        self._read_bytes = 0  # of the one under way
         self._head_too_large = False
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -58,6 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._read_bytes = len(data)
         super().data_received(data)
         if not self._head_pending or self.transport.is_closing():
             return
@@ -68,14 +70,18 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(self.head_timeout_s, self._head_timed_out)
 
     def on_message_begin(self) -> None:
+        self.begin_head()
+        super().on_message_begin()
+
+    def begin_head(self) -> None:
+        """A request's first byte has come."""
         self._head_pending = True
         self._head_bytes = 0
-        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._head_pending = False
         self._stop_head_timer()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.head_bytes_max:
+        if self._head_bytes + self._read_bytes > self.head_bytes_max and self._head_is_too_large():
             self._head_too_large = True
             raise HeadTooLarge
         self.begin_request()
@@ -89,6 +95,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse_head()
         else:
             self._refuse("invalid_request", "the bytes sent are no HTTP/1.1 request")
+
+    def _head_is_too_large(self) -> bool:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self.head_bytes_max
 
     def _refuse_head(self) -> None:
         self._refuse("headers_too_large", f"the request's head has more than {self.head_bytes_max} bytes")

@@ -1,4 +1,4 @@
-"""The path of one request in one process: edge, route, router, link, host, activation and back, over a real socket.
+"""The path of a plain request in one process: protocol, router, link, host, activation and back, over a real socket.
 
 Everything is what a service wires, except that host and gateway share one uvloop, so that one profile sees both, and
 that `fdatasync` is counted instead of waited for: what is measured here are counts, and a slow disk must not change
@@ -7,6 +7,7 @@ them. Background work (flush, looks, beats) is set so far apart that it stays ou
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import AsyncIterator
@@ -16,7 +17,9 @@ from typing import Any
 
 import msgspec
 import pytest
+import uvicorn
 from fastapi import FastAPI
+from uvicorn.server import ServerState
 
 from actors.durability.local_disk import LocalDisk
 from actors.hosting.directory import HostRouter
@@ -27,7 +30,10 @@ from actors.hosting.settings import PlacementSettings
 from actors.settings import ActorSettings
 from actors.source import ActorConfig
 from gateway.app import create_app
+from gateway.direct_protocol import direct_protocol
 from gateway.parts import GatewayParts
+from gateway.rest.direct import direct_sql
+from gateway.rest.services import services_of
 from gateway.settings import GatewaySettings
 from holdfast.modes import open_modes
 from holdfast.settings import Settings
@@ -53,48 +59,67 @@ class OneHost:
 
 
 class HotPath:
-    """Sends requests into the application as uvicorn would."""
+    """Sends requests into one connection's protocol, as the event loop of a server would."""
 
     def __init__(self, application: FastAPI) -> None:
         self.application = application
+        services = services_of(application)
+        direct = direct_sql(services)
+        assert direct is not None
+        config = uvicorn.Config(application, ws="none", loop="none", log_config=None)
+        config.load()
+        self._transport = _Transport()
+        protocol = direct_protocol(services.parts.settings, direct)
+        self._protocol = protocol(config, ServerState(), {}, asyncio.get_running_loop())
+        self._protocol.connection_made(self._transport)
 
     async def sql(self, user: str, sql: str, params: list[object]) -> bytes:
         """The body of the answer. Anything but 200 is an error."""
         body = msgspec.json.encode({"sql": sql, "params": params})
-        answer: list[Any] = []
-        path = f"/v1/users/{user}/sql"
-        headers = [
-            (b"host", b"127.0.0.1:8700"),
-            (b"authorization", b"Bearer " + TOKEN.encode()),
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-        ]
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "POST",
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": b"",
-            "headers": headers,
-            "client": ("127.0.0.1", 50_000),
-            "server": ("127.0.0.1", 8700),
-            "state": {},
-        }
+        head = (
+            f"POST /v1/users/{user}/sql HTTP/1.1\r\nHost: 127.0.0.1:8700\r\nAuthorization: Bearer {TOKEN}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        answer = self._transport.expect()
+        self._protocol.data_received(head.encode() + body)
+        status, _, text = (await answer).partition(b" ")[2].partition(b" ")
+        content = text.partition(b"\r\n\r\n")[2]
+        assert status == b"200", content
+        return content
 
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+    def close(self) -> None:
+        """The client leaves."""
+        self._protocol.connection_lost(None)
 
-        async def send(message: Any) -> None:
-            answer.append(message)
 
-        await self.application(scope, receive, send)
-        status, text = answer[0]["status"], b"".join(part.get("body", b"") for part in answer[1:])
-        assert status == 200, text
-        return text
+class _Transport(asyncio.Transport):
+    """Takes what the protocol writes, until a whole answer is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written = bytearray()
+        self._answer: asyncio.Future[bytes] | None = None
+
+    def expect(self) -> asyncio.Future[bytes]:
+        """The next answer."""
+        self._answer = asyncio.get_running_loop().create_future()
+        return self._answer
+
+    def write(self, data: Any) -> None:
+        self._written += data
+        head = self._written.find(b"\r\n\r\n")
+        if head < 0 or self._answer is None:
+            return
+        length = self._written.index(b"content-length: ") + len(b"content-length: ")
+        if len(self._written) == head + 4 + int(self._written[length : self._written.index(b"\r", length)]):
+            self._answer.set_result(bytes(self._written))
+            self._written.clear()
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        return None
 
 
 @asynccontextmanager
@@ -139,9 +164,11 @@ async def hot_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         modes=open_modes(stack, store, Settings(), clock=clock, rng=random.Random(2)),
     )
     log = bytearray()
+    path = HotPath(create_app(parts, write_log=log.extend))
     try:
-        yield HotPath(create_app(parts, write_log=log.extend))
+        yield path
     finally:
+        path.close()
         await stack.aclose()
         await router.close()
         await host.drain()

@@ -7,16 +7,15 @@ was meant, `python -m tests.bench.record_budget` writes the new budget, and the 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 import uvloop
 
+from gateway.rest.direct_exchange import Connection, DirectExchange
 from tests.bench.budget import VERSION, Counts, count_now, count_requests, excesses, recorded
-from tests.bench.hot_path import HotPath, hot_path
+from tests.bench.hot_path import hot_path
 
 NO_BUDGET = f"no budget is recorded for Python {VERSION} (python -m tests.bench.record_budget)"
 RECORD = "if the change was meant: python -m tests.bench.record_budget"
@@ -49,23 +48,12 @@ def test_an_insert_costs_one_sync_and_a_read_none(budget: dict[str, Counts]) -> 
 
 
 async def _count_with_round_trip() -> dict[str, Counts]:
+    begin = DirectExchange.begin
+
+    def again(self: DirectExchange, connection: Connection, body: bytes, *, keep_alive: bool) -> bool:
+        return begin(self, connection, json.dumps(json.loads(body)).encode(), keep_alive=keep_alive)
+
     with TemporaryDirectory(prefix="hf-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DirectExchange, "begin", again)
         async with hot_path(Path(folder), patch) as path:
-            return await count_requests(_RoundTrip(path))
-
-
-class _RoundTrip(HotPath):
-    """The application with a body that is decoded and encoded once more on its way in."""
-
-    def __init__(self, path: HotPath) -> None:
-        super().__init__(path.application)
-        inner: Any = path.application
-
-        async def application(scope: Any, receive: Callable[[], Awaitable[Any]], send: Any) -> None:
-            async def again() -> Any:
-                message = await receive()
-                return {**message, "body": json.dumps(json.loads(message["body"])).encode()}
-
-            await inner(scope, again, send)
-
-        self.application = application  # type: ignore[assignment]
+            return await count_requests(path)

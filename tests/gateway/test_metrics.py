@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.errors import HostUnavailable
+from gateway.metrics import GatewayMetrics
 from gateway.parts import Sample
 from tests.gateway.kit import Bench, bench
 
@@ -97,3 +99,18 @@ async def test_two_applications_count_apart(gateway: Bench) -> None:
         await other.client.get("/healthz")
         assert "holdfast_requests_total" in {name for name, _ in await scrape(other)}
         assert "holdfast_requests_total" not in {name for name, _ in await scrape(gateway)}
+
+
+def test_latencies_are_counted_in_the_first_bucket_that_holds_them() -> None:
+    metrics = GatewayMetrics()
+    for seconds in (0.0005, 0.0006, 31.0):
+        metrics.observe(route="r", method="GET", status=200, mode="", seconds=seconds)
+    found = {
+        (sample.name, sample.labels.get("le")): sample.value
+        for family in text_string_to_metric_families(metrics.exposition(None).decode())
+        for sample in family.samples
+    }
+    bucket, total = "holdfast_request_seconds_bucket", "holdfast_request_seconds_count"
+    assert [found[bucket, le] for le in ("0.0005", "0.001", "30.0", "+Inf")] == [1, 2, 2, 3]
+    assert found[total, None] == 3
+    assert found["holdfast_request_seconds_sum", None] == pytest.approx(31.0011)

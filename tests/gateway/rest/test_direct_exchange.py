@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from actors.call import Reply
+from actors.durability.offload import inline
 from actors.errors import ConstraintFailed, NotInActorMode, OutcomeUnknownWrite
 from actors.hosting.errors import LinkLost
+from actors.r2mode.router import R2Router
+from actors.settings import ActorSettings
 from gateway.direct_protocol import DirectProtocol
 from gateway.modes import ModeParts
 from gateway.rest.services import services_of
@@ -21,6 +22,8 @@ from storage.errors import HoldfastError
 from storage.flags.cache import FlagCache
 from storage.flags.flag import Flag, ServedMode
 from storage.objects.memory import MemoryStore
+from storage.r2_sqlite.files import R2Files
+from storage.r2_sqlite.settings import R2ModeSettings
 from storage.rollout.store import RolloutCache, RolloutStore
 from tests.gateway.kit import ENV, Asked, FakeRouter, SetClock
 from tests.gateway.listening import Listening, listening
@@ -165,20 +168,20 @@ async def test_the_first_failure_is_not_the_answer_when_the_router_can_go_on() -
         assert len(server.router.begun) == 3
 
 
-class _Files:
+class _Files(R2Router):
     """The r2 side: answers by itself."""
 
-    files: Any = SimpleNamespace(look=None)
-
-    async def call(self, address: object, op: object, args: Mapping[str, object], body: bytes, **_: object) -> Reply:
+    async def call(self, *_: object, **__: object) -> Reply:
         return Reply(b'{"from":"file"}')
 
 
 def mode_parts(mode: ServedMode) -> ModeParts:
-    clock = SetClock()
-    rollouts = RolloutStore(MemoryStore(clock), ENV, clock=clock, rng=random.Random(1))
+    clock, rng = SetClock(), random.Random(1)
+    store = MemoryStore(clock)
+    rollouts = RolloutStore(store, ENV, clock=clock, rng=rng)
+    files = R2Files(store, ENV, clock=clock, rng=rng, settings=R2ModeSettings(), offload=inline)
     return ModeParts(
-        files=_Files(),  # type: ignore[arg-type]
+        files=_Files(files, settings=ActorSettings(), file_bytes_max=1 << 26, clock=clock),
         flags=FlagCache(Flags({"alice": Flag(mode)}), clock, ttl_s=30.0, users_max=10),
         rollouts=RolloutCache(rollouts, clock, ttl_s=10.0),
     )
