@@ -21,6 +21,7 @@ from gateway.parts import GatewayParts
 from gateway.rest.database_routes import DatabaseRoutes
 from gateway.rest.docs import Docs
 from gateway.rest.framework_errors import install_framework_errors
+from gateway.rest.measured import measured_routes
 from gateway.rest.migrations import migration_routes
 from gateway.rest.objects import object_routes
 from gateway.rest.operations import operation_routes
@@ -66,7 +67,7 @@ def create_app(parts: GatewayParts, *, write_log: Callable[[bytes], None] | None
     routes = DatabaseRoutes(services.databases)
     application.router.routes.extend(routes.for_router())
     application.router.routes.extend(object_routes(parts))
-    for router in (profile_routes(), migration_routes(), operation_routes(), Docs(parts).routes()):
+    for router in (profile_routes(), migration_routes(), measured_routes(), operation_routes(), Docs(parts).routes()):
         application.include_router(router)
     install_framework_errors(application)
     application.add_middleware(

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from migrate.profile_finder import all_users, databases_of
 from storage.objects.port import ObjectStore
 from storage.r2_sqlite.file_state import Mode, state_from_metadata
-
-LARGE_BYTES = 1 << 20
-GROWING_BYTES = 512 << 10
-SLOW_S = 0.25
-
-
-class Measured(Protocol):
-    """What r2 mode knows of a user (storage.r2_sqlite.figures)."""
-
-    lost_races: int
-    needs_actor: int
-
-    @property
-    def load_s_p95(self) -> float: ...
-
-    @property
-    def save_s_p95(self) -> float: ...
+from storage.r2_sqlite.reasons import Measured, reasons_to_move
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +27,8 @@ class Candidate:
 
 def judge(user: str, size: int, measured: Measured | None) -> Candidate | None:
     """The candidate that these figures make of a user, or None."""
-    reasons = []
-    if size >= GROWING_BYTES:
-        reasons.append(f"size {size / LARGE_BYTES:.1f} MiB" + (" (over 1 MiB)" if size > LARGE_BYTES else ""))
-    if measured is not None:
-        for what, seconds in (("load", measured.load_s_p95), ("save", measured.save_s_p95)):
-            if seconds >= SLOW_S:
-                reasons.append(f"{what} p95 {seconds:.2f} s")
-        if measured.lost_races:
-            reasons.append(f"lost races {measured.lost_races}")
-        if measured.needs_actor:
-            reasons.append(f"asked {measured.needs_actor} times for what only an actor can do")
-    return Candidate(user, size, tuple(reasons)) if reasons else None
+    reasons = reasons_to_move(size, measured)
+    return Candidate(user, size, reasons) if reasons else None
 
 
 async def find_candidates(store: ObjectStore, env: str, measured: Mapping[str, Measured]) -> AsyncIterator[Candidate]:
