@@ -32,6 +32,8 @@ TABLE: Mapping[str, Row] = {
     # fix the request
     "invalid_request": Row(400, "Invalid request"),
     "invalid_id": Row(400, "Invalid user or profile id"),
+    "invalid_key": Row(400, "Not a key of any layout"),
+    "unknown_media_type": Row(400, "Neither audio nor image nor video"),
     "invalid_bookmark": Row(400, "Not a bookmark"),
     "invalid_link": Row(403, "The link does not allow this"),
     "expired_link": Row(403, "The link has expired"),

@@ -1,6 +1,7 @@
 """Presigned links to objects of a store that has no server of its own: `/v1/objects/{key}?expires=&signature=`.
 
-The link's signature is the whole permission (no token is asked for): one method, one key, until it expires. Bodies
+The link's signature is the whole permission (no token is asked for): one method, one key, until it expires. A key of
+an older layout leads to where its object counts now, so old links live on until their layout is finalized. Bodies
 stream both ways. What was stored is never shown as a page of our own origin.
 """
 
@@ -18,6 +19,7 @@ from gateway.parts import GatewayParts
 from gateway.rest.answer import send_reply, send_stream
 from gateway.rest.query import query_fields
 from storage.errors import InvalidRequest
+from storage.layout.resolver import KeyResolver
 from storage.objects.port import ObjectInfo
 from storage.objects.presign import verify
 
@@ -31,12 +33,17 @@ class ObjectLinks:
 
     def __init__(self, parts: GatewayParts) -> None:
         self._parts = parts
+        self._keys = KeyResolver(parts.store, parts.env, clock=parts.clock)
+        # A download by a stale record reads the other copy; an upload would be written where it soon counts no more.
+        self._keys_now = KeyResolver(parts.store, parts.env, clock=parts.clock, ttl_s=0.0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
         context.route = ROUTE
-        key, content_type = self._permitted(scope)
-        if scope["method"] == "PUT":
+        allowed, content_type = self._permitted(scope)
+        uploads = scope["method"] == "PUT"
+        key = await (self._keys_now if uploads else self._keys).resolve(allowed)
+        if uploads:
             context.body.bytes_max = self._parts.settings.object_bytes_max
             info = await self._parts.store.put_stream(key, context.body.chunks(), content_type=content_type)
             answer = Reply(body=b'{"etag":"%s","size":%d}' % (info.etag.encode(), info.size))

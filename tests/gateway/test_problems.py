@@ -14,7 +14,7 @@ import storage
 from gateway.problems import TABLE, problem, problem_of
 from storage.errors import HoldfastError
 
-MODULES_WITH_ERRORS = (".errors", ".address", ".bookmark", ".presign", ".position", ".probe")
+MODULES_WITH_ERRORS = (".errors", ".address", ".bookmark", ".presign", ".position", ".probe", ".part", ".media_type")
 NEVER_SENT = {"bind_refused": "the service did not start", "local_conflict": "no service syncs a local copy"}
 
 

@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from storage.layout.media_move import MediaMove, encode_media_move, media_move_key
+from storage.layout.move_record import MoveRecord, MoveState, encode_record, record_key, user_unit
+from storage.objects.counting import CountingStore
 from storage.objects.memory import MemoryStore
 from storage.objects.presign import LinkSigner
 from tests.gateway.kit import BASE_URL, LINK_SECRET, Bench, SetClock, assert_problem, bench
@@ -94,3 +97,56 @@ async def test_what_was_stored_is_never_a_page_of_ours(gateway: Bench, name: str
     assert response.headers["content-disposition"] == "attachment"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in response.headers["content-security-policy"]
+
+
+# ---- keys of older layouts
+
+OLD_KEY = "alice/raw_clips/a b.mp4"
+
+
+async def put_record(gateway: Bench, state: MoveState) -> None:
+    record = MoveRecord(state, "p1", "run", "2026-01-01")
+    await gateway.store.put(record_key("dev", user_unit("alice")), encode_record(record))
+
+
+async def test_an_old_link_leads_to_the_new_place_until_the_layout_is_finalized(gateway: Bench) -> None:
+    await gateway.store.put(OLD_KEY, b"old")
+    await gateway.store.put(KEY, b"new")
+    for state, found in ((MoveState.COPYING, b"old"), (MoveState.SWITCHED, b"new"), (MoveState.FINALIZED, b"old")):
+        await put_record(gateway, state)
+        gateway.clock.advance(31)
+        assert (await gateway.client.get(link(gateway, "GET", OLD_KEY))).content == found, state
+        assert (await gateway.client.head(link(gateway, "GET", OLD_KEY))).headers["content-length"] == "3"
+
+
+async def test_an_upload_by_an_old_link_goes_where_it_counts_from_the_moment_of_the_switch(gateway: Bench) -> None:
+    await put_record(gateway, MoveState.COPYING)
+    assert (await gateway.client.put(link(gateway, "PUT", OLD_KEY), content=b"1")).status_code == 200
+    await put_record(gateway, MoveState.SWITCHED)
+    assert (await gateway.client.put(link(gateway, "PUT", OLD_KEY), content=b"2")).status_code == 200
+    assert [(await gateway.store.get(key)).body for key in (OLD_KEY, KEY)] == [b"1", b"2"]
+
+
+async def test_the_link_of_a_moved_medium_leads_to_the_project(gateway: Bench) -> None:
+    old, new = "holiday.mp4", "users/alice/projects/p/output/holiday.mp4"
+    await gateway.store.put(new, b"x")
+    move = MediaMove(old, new, 1, "etag", switched=True)
+    await gateway.store.put(media_move_key("dev", old, new), encode_media_move(move))
+    assert (await gateway.client.get(link(gateway, "GET", old))).content == b"x"
+
+
+async def test_an_old_link_does_not_lead_to_a_database(gateway: Bench) -> None:
+    await put_record(gateway, MoveState.SWITCHED)
+    await gateway.store.put("dev/users/alice/profiles/p1/database.sqlite", b"secret")
+    assert_problem(await gateway.client.get(link(gateway, "GET", "alice/database.sqlite")), 404, "object_not_found")
+
+
+async def test_todays_keys_cost_no_look_at_the_moves() -> None:
+    clock = SetClock()
+    store = CountingStore(MemoryStore(clock))
+    async with bench(store=store, clock=clock) as gateway:
+        await gateway.client.put(link(gateway, "PUT"), content=b"x")
+        await gateway.client.get(link(gateway, "GET"))
+        assert store.counts.operations.keys().isdisjoint({"list", "get"})
+        await gateway.client.get(link(gateway, "GET", OLD_KEY))
+        assert store.counts.operations["get"] > 0
