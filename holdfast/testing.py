@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -144,7 +145,7 @@ class LocalActors:
         for attempt in range(ATTEMPTS_MAX):
             activation = await self.activation(address)
             answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-            activation.submit(Call(op, args, body, answer.set_result, answer.set_exception, stream))
+            activation.submit(Call(op, args, body, partial(_tell, answer), partial(_fail, answer), stream))
             try:
                 return await answer
             except ActivationEnded:
@@ -183,6 +184,17 @@ class LocalActors:
             group_commit=GroupCommit(self.clock),
             host="in process",
         )
+
+
+def _tell(answer: asyncio.Future[Reply], reply: Reply) -> None:
+    """Whoever asked may have been called off meanwhile."""
+    if not answer.done():
+        answer.set_result(reply)
+
+
+def _fail(answer: asyncio.Future[Reply], error: HoldfastError) -> None:
+    if not answer.done():
+        answer.set_exception(error)
 
 
 @dataclass(frozen=True, slots=True)

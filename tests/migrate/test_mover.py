@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+import migrate.mover as mover_module
+from actors.database.image import PageImage
+from actors.database.scratch import scratch_connection
+from actors.settings import DatabaseSettings
 from migrate.decision import Goal, Step
 from migrate.errors import NoProgress, Quarantined
+from migrate.imaging import image_for_import
 from migrate.mover import Look, Mover
 from migrate.settings import MigrationSettings
+from migrate.user_migration import Result
 from storage.errors import InvalidRequest
 from storage.layout.keys import database_key, segment_key
 from storage.log.actor_log import ActorLog, Entry
@@ -82,6 +88,28 @@ async def test_a_damaged_log_quarantines_the_next_move_and_leaves_nothing_sealed
     assert (await scene.state()).state is Mode.OPEN and await scene.numbers() == [1, 2]
     await scene.write(3)
     await scene.close()
+
+
+def test_rule_17_an_import_that_lost_a_row_never_becomes_the_actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lossy(body: bytes, settings: DatabaseSettings) -> PageImage:
+        image = image_for_import(body, settings)
+        with scratch_connection(image) as connection:
+            connection.execute("DELETE FROM t WHERE n = 2")
+        return image
+
+    @virtual
+    async def story() -> None:
+        scene = await begun(1, 2, 3)
+        monkeypatch.setattr(mover_module, "image_for_import", lossy)
+        outcome = await scene.migrate()
+        assert outcome.result is Result.QUARANTINED
+        assert outcome.reasons["main"] == "not_verified: table t: row 2: (2) in the file, (3) in the log"
+        assert (await scene.state()).state is Mode.OPEN and await scene.numbers() == [1, 2, 3]
+        monkeypatch.undo()
+        assert (await scene.migrate()).result is Result.MOVED and await scene.numbers() == [1, 2, 3]
+        await scene.close()
+
+    story()
 
 
 @virtual
