@@ -4,6 +4,8 @@ The state in the file's own body decides (rule 14). What is remembered here, and
 where to look first: whoever is asked in vain names the other place, and the call goes there, once more at most
 `HOPS_MAX` times, having run nowhere. So a stale flag costs one hop, and two gateways with opposite flags do no harm.
 
+Whoever is asked from here finds user and profile in the context (storage.layout.context).
+
 A call to an actor that was found before costs one look into a dictionary. The first call to an address asks for its
 user's flag, and without one looks at the file; without that the user's default profile or the setting decides.
 """
@@ -24,6 +26,7 @@ from storage.errors import HoldfastError
 from storage.flags.cache import FlagCache
 from storage.flags.flag import ServedMode
 from storage.layout.address import Address
+from storage.layout.context import serving
 from storage.r2_sqlite.errors import ChangingModes, FileMissing, FileMoved
 from storage.r2_sqlite.file_state import Mode
 from storage.rollout.decision import decide
@@ -172,10 +175,11 @@ class ModeRouter:
         body: bytes,
         stream: AsyncIterator[bytes] | None,
     ) -> Reply:
-        if place.by_actor:
-            return await self._actors.call(address, op, args, body, stream=stream)
-        create = place.reason is not Reason.FILE
-        return await self._parts.files.call(address, op, args, body, stream=stream, create=create)
+        with serving(address):
+            if place.by_actor:
+                return await self._actors.call(address, op, args, body, stream=stream)
+            create = place.reason is not Reason.FILE
+            return await self._parts.files.call(address, op, args, body, stream=stream, create=create)
 
     async def _where(self, address: Address, *, fresh: bool) -> Place:
         """Where to look first. `fresh`: as the file says now, whatever is remembered or flagged."""

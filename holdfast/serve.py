@@ -42,6 +42,7 @@ from holdfast.settings import Settings
 from holdfast.short_folder import ShortFolder
 from storage.clock import SystemClock
 from storage.errors import HoldfastError
+from storage.layout.context import set_app_env
 from storage.objects.build import open_store
 from storage.objects.port import ObjectStore
 from storage.objects.presign import LinkSigner
@@ -89,6 +90,7 @@ class Service:
 
         `on_running` is called once Ray runs: Ray has put handlers of its own on signals by then.
         """
+        set_app_env(self._settings.app_env, self._settings.service.data_dir)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._lock.release)
             stack.callback(self._listener.close)

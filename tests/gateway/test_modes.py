@@ -10,10 +10,12 @@ import pytest
 
 from actors.call import Op, Reply
 from actors.errors import InR2Mode, NotInActorMode
+from actors.r2mode.router import R2Router
 from gateway.modes import ModeRouter, Place, Reason
 from storage.errors import HoldfastError
 from storage.flags.flag import Flag, ServedMode
 from storage.layout.address import Address
+from storage.layout.context import NoCurrentUser, get_current_profile_id, get_current_user_id
 from storage.layout.keys import database_key
 from storage.r2_sqlite.errors import ChangingModes
 from storage.r2_sqlite.transition import Event
@@ -407,3 +409,25 @@ async def test_other_errors_are_answers_and_cause_no_hop() -> None:
 
 def _counts(router: ModeRouter) -> list[tuple[str, float]]:
     return [(name, value) for name, _, value in router.samples()]
+
+
+# ---- for whom
+
+
+@virtual
+async def test_whoever_is_asked_finds_user_and_profile_in_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def look(self: object, address: Address, *args: object, **kwargs: object) -> Reply:
+        seen.append((get_current_user_id(), get_current_profile_id()))
+        return Reply(body=b"{}")
+
+    monkeypatch.setattr(R2Router, "call", look)
+    monkeypatch.setattr(FakeRouter, "call", look)
+    async with modal() as world:
+        router = ModeRouter((await world.gateway(alice=R2, bob=ACTOR)).modes, FakeRouter(), _no_default)
+        for user in ("alice", "bob"):
+            await router.call(_Told(), Address.parse(user, "main"), Op.SQL, {})
+            with pytest.raises(NoCurrentUser):
+                get_current_user_id()
+    assert seen == [("alice", "main"), ("bob", "main")]
