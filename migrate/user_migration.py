@@ -41,6 +41,10 @@ STATE_AT: Mapping[Step, UserState] = {
 }
 
 
+BEGINNINGS = frozenset({Step.SEAL, Step.RETURN})
+# Writes wait while notes are written, and R2 takes one write per second and key: in between only slow moves are noted.
+NOTE_INTERVAL_S = 1.0
+
 # From what is written of a profile to what is to be written.
 _Change = Callable[[ProfileRecord], ProfileRecord]
 
@@ -120,10 +124,15 @@ class UserMigration:
     async def _move(self, profile: str, *, force: bool) -> bool:
         """One profile. Whether this driver changed anything."""
 
+        noted_at = float("-inf")
+
         async def witness(step: Step, look: Look) -> None:
-            state = STATE_AT.get(step)
-            if state is not None:
-                await self._note(profile, lambda before: _at_step(before, step, state, look, self._parts.clock.wall()))
+            nonlocal noted_at
+            state, now = STATE_AT.get(step), self._parts.clock.now()
+            if state is None or (step not in BEGINNINGS and now - noted_at < NOTE_INTERVAL_S):
+                return
+            noted_at = now
+            await self._note(profile, lambda before: _at_step(before, step, state, look, self._parts.clock.wall()))
 
         mover = Mover(self._parts, Address.parse(self._user, profile), witness=witness)
         try:

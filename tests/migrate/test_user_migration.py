@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from actors.errors import OutcomeUnknownWrite
 from migrate.decision import Goal
 from migrate.errors import ForeignWriter, StillOwned, Superseded, WrongDirection
-from migrate.record_store import RecordStore
+from migrate.record_store import RecordStore, record_key
 from migrate.settings import MigrationSettings
 from migrate.user_migration import Result, UserMigration
-from migrate.user_record import UserState
+from migrate.user_record import UserState, decode_record
 from storage.errors import HoldfastError
 from storage.flags.flag import ServedMode
 from storage.layout.address import Address
@@ -131,6 +132,39 @@ async def test_every_profile_moves_and_the_flag_names_them_all() -> None:
     assert await scene.numbers(address=other) == [9] and await scene.served(other) == "actor"
     flag = await scene.flags.get(USER)
     assert flag is not None and flag.mode is ServedMode.ACTOR and not flag.profiles
+    await scene.close()
+
+
+class SlowStore:
+    """Every call takes a while; what is put into records is remembered."""
+
+    def __init__(self, scene: Scene, seconds: float) -> None:
+        self._scene = scene
+        self._seconds = seconds
+        self.states: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._scene.store, name)
+        if name not in ("get", "head", "put", "list"):
+            return method
+
+        async def call(key: str, *args: Any, **options: Any) -> Any:
+            await self._scene.clock.sleep(self._seconds)
+            if name == "put" and key == record_key(ENV, USER):
+                self.states.append(decode_record(args[0], key).state.value)
+            return await method(key, *args, **options)
+
+        return call
+
+
+@virtual
+async def test_the_record_tells_how_far_a_slow_move_is_and_does_not_hold_up_a_fast_one() -> None:
+    scene = await begun(1)
+    slow, fast = SlowStore(scene, 0.4), SlowStore(scene, 0.01)
+    await scene.migrate(slow)
+    assert slow.states == ["r2", "sealing", "importing", "verifying", "actor"]
+    await scene.roll_back(fast)
+    assert fast.states == ["actor", "rolling_back", "rolled_back"]
     await scene.close()
 
 
