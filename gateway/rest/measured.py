@@ -51,7 +51,7 @@ def measured_candidates(
     return found[:most]
 
 
-def modes(request: Request) -> ModeParts:
+async def modes(request: Request) -> ModeParts:
     """r2 mode's parts, for callers who may look. Raises Forbidden, NotFound."""
     if context_of(request.scope).principal.kind == "user":
         raise Forbidden("a user token does not open the administration")

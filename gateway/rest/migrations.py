@@ -37,7 +37,7 @@ class MigrationStep(_Body):
     force: bool = False
 
 
-def migrations(request: Request) -> Migrations:
+async def migrations(request: Request) -> Migrations:
     """The port, for callers who may use it. Raises Forbidden, NotFound."""
     if context_of(request.scope).principal.kind == "user":
         raise Forbidden("a user token does not open the administration")
@@ -47,7 +47,7 @@ def migrations(request: Request) -> Migrations:
     return found
 
 
-def user_id(request: Request) -> str:
+async def user_id(request: Request) -> str:
     return check_id(request.path_params["user"], "user")
 
 

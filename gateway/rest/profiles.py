@@ -78,17 +78,17 @@ class Erased(BaseModel):
     until: str | None
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     return services_of(request.app)
 
 
-def user_id(request: Request) -> str:
+async def user_id(request: Request) -> str:
     """The user of the path or, under `me`, of the request."""
     context = context_of(request.scope)
     return services_of(request.app).databases.user(context, request.path_params.get("user"))
 
 
-def profile_id(request: Request) -> str:
+async def profile_id(request: Request) -> str:
     """The profile of the path, checked."""
     return check_id(request.path_params["profile"], "profile")
 

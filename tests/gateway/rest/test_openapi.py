@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
+from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from gateway.rest.docs import ASSETS
+from gateway.rest.measured import measured_routes
+from gateway.rest.migrations import migration_routes
+from gateway.rest.operations import operation_routes
+from gateway.rest.profiles import profile_routes
 from tests.gateway.kit import Bench, bench
 
 
@@ -75,3 +81,16 @@ async def test_docs_page_asks_nobody_else(gateway: Bench) -> None:
         assert len(response.content) > 300
     assert (await gateway.client.get("/docs/assets/index.html")).status_code == 404
     assert (await gateway.client.get("/docs/assets/..%2Findex.html")).status_code == 404
+
+
+def test_no_route_and_no_dependency_takes_a_thread() -> None:
+    """The framework runs what is not a coroutine in its pool: a hop per request, and a bound that nobody set."""
+    routers = (profile_routes(), migration_routes(), measured_routes(), operation_routes())
+    waiting = [route.dependant for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    calls = []
+    while waiting:
+        dependant = waiting.pop()
+        waiting.extend(dependant.dependencies)
+        calls.append(dependant.call)
+    assert len(calls) > 20
+    assert [call for call in calls if not inspect.iscoroutinefunction(call)] == []
