@@ -85,6 +85,7 @@ class Mover:
         self._sealed_at: float | None = None
         self._pause_s: float | None = None
         self._asked_since: float | None = None
+        self._refusal = ""
         self._steps: dict[Step, Callable[[Look], Awaitable[bool]]] = {
             Step.SEAL: self._seal,
             Step.IMPORT: self._import,
@@ -229,13 +230,14 @@ class Mover:
             owner = look.log_state.open
             where = "" if owner is None else f" (epoch {owner.epoch}, disk {owner.machine_id})"
             raise StillOwned(
-                f"{self._address}: its owner{where} has not released it for {settings.release_wait_s:g} s",
+                f"{self._address}: its owner{where} has not released it for {settings.release_wait_s:g} s{self._refusal}",
                 retry_after_s=settings.release_ask_s,
             )
         try:
             await self._parts.actors.release(self._address)
         except HoldfastError as error:
             logger.info("owner asked to release: %s", error.message, extra={"address": str(self._address)})
+            self._refusal = f"; the last answer: {error.message}"
             await clock.sleep(settings.release_ask_s)
         return False
 

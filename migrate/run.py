@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from migrate.decision import Goal
+from migrate.errors import StillOwned
 from migrate.parts import MigrationParts
 from migrate.record_store import RecordStore
 from migrate.report import Ending, Report, UserLine
@@ -92,7 +93,8 @@ class MigrationRun:
             try:
                 outcome = await UserMigration(self._parts, user, self._goal).run(force=self._options.force)
             except HoldfastError as error:
-                if error.retryable and attempt < ATTEMPTS_MAX:
+                waited_enough = isinstance(error, StillOwned)  # two minutes each time: others want to be moved, too
+                if error.retryable and attempt < ATTEMPTS_MAX and not waited_enough:
                     await self._parts.clock.sleep(RETRY_S * attempt * (0.5 + self._parts.rng.random()))
                     continue
                 logger.warning("not moved: %s", error.message, extra={"user": user, "code": error.code})

@@ -47,6 +47,7 @@ def test_two_drivers_are_killed_fifty_times_while_writers_run() -> None:
     assert verdict.kills >= KILLS and verdict.moves > 2 and verdict.acknowledged > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plan", [UNFLUSHED, SLEEPY_DRIVERS, SLEEPY_HOST, FINALIZING, ENDING], ids=lambda _: "plan of a mutant"
 )
@@ -54,11 +55,13 @@ def test_the_rules_are_clean_under_the_troubles_that_find_mutants(plan: Plan) ->
     assert {seed: found for seed in range(1, 5) if (found := simulate(seed, plan).violations)} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"finding {mutant.finding}")
 def test_every_hole_is_found(mutant: Mutant) -> None:
     assert _first_found(mutant.plan, mutant.rules) is not None
 
 
+@pytest.mark.slow
 def test_finding_26_moved_is_only_said_of_what_did_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def always_refused(call: Call, *, wrote: bool) -> Callable[[HoldfastError], None]:
         return call.fail

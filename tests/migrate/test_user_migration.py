@@ -405,7 +405,7 @@ async def test_rule_18_an_owner_that_does_not_end_is_waited_for_and_closed_over_
         raise StillOwned("busy")
 
     scene.release = deaf  # type: ignore[method-assign]
-    with pytest.raises(StillOwned):
+    with pytest.raises(StillOwned, match="the last answer: busy"):
         await scene.roll_back()
     assert Kind.CLOSE not in await kinds(scene) and (await scene.state()).state is Mode.RETURNING
     await scene.roll_back(force=True)
