@@ -229,8 +229,9 @@ class Mover:
         elif clock.now() - self._asked_since > settings.release_wait_s:
             owner = look.log_state.open
             where = "" if owner is None else f" (epoch {owner.epoch}, disk {owner.machine_id})"
+            waited = f"has not released it for {settings.release_wait_s:g} s{self._refusal}"
             raise StillOwned(
-                f"{self._address}: its owner{where} has not released it for {settings.release_wait_s:g} s{self._refusal}",
+                f"{self._address}: its owner{where} {waited}",
                 retry_after_s=settings.release_ask_s,
             )
         try:
