@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from actors.model.sql_turn import SqlTurn
-from actors.r2mode.shadow_run import Comparison, Engine, ShadowRun
+from actors.r2mode.shadow_run import SHOWN_CHARS_MAX, Comparison, Engine, ShadowRun
 from actors.r2mode.shadow_sample import is_repeatable, is_sampled
 from actors.settings import DatabaseSettings
 from storage.clock import Clock
@@ -65,10 +65,11 @@ class Glance:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One comparison that found something. `at`: Unix seconds."""
+    """One comparison that found something. `at`: Unix seconds; `sql`: of the first statement that differed, cut."""
 
     at: float
     address: Address
+    sql: str
     comparison: Comparison
 
     def to_mapping(self) -> dict[str, object]:
@@ -77,6 +78,7 @@ class Kept:
             "at": self.at,
             "user": self.address.user,
             "profile": self.address.profile,
+            "sql": self.sql,
             "seconds": self.comparison.seconds,
             "findings": [asdict(finding) for finding in self.comparison.findings],
         }
@@ -164,7 +166,8 @@ class ShadowReads:
             return
         failed = any(finding.failed for finding in comparison.findings)
         self._counts[Outcome.FAILED if failed else Outcome.DIFFERENT] += 1
-        self._kept.append(Kept(self._clock.wall(), address, comparison))
+        sql = run.turn.batch.statements[comparison.findings[0].statement].sql[:SHOWN_CHARS_MAX]
+        self._kept.append(Kept(self._clock.wall(), address, sql, comparison))
         log.warning("a shadow read differs", extra={**_whom(address), **_where(comparison)})
 
     def _now(self) -> float:

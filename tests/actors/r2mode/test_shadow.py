@@ -90,13 +90,13 @@ async def test_a_difference_is_kept_with_its_row_and_logged_without_it(
         await shadow.settle()
     assert counts(shadow) == {"different": 1}
     kept = shadow.kept()[0].to_mapping()
-    assert (kept["user"], kept["profile"]) == ("alice", "main")
+    assert (kept["user"], kept["profile"], kept["sql"]) == ("alice", "main", SELECT)
     assert kept["findings"] == [
         {"engine": "actor", "statement": 0, "row": 2, "answered": '["secret"]', "found": "null", "failed": False}
     ]
     (line,) = caplog.records
     assert vars(line).items() >= {"user": "alice", "statement": 0, "row": 2, "actor_s": 0.5, "control_s": 0.25}.items()
-    assert "secret" not in str(vars(line))
+    assert "secret" not in str(vars(line)) and SELECT not in str(vars(line))
     assert ("holdfast_shadow_seconds_total", {"engine": "actor"}, 0.5) in shadow.samples()
 
 
