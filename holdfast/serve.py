@@ -170,10 +170,17 @@ class Service:
         stack.callback(LineReceiver(sockets, to_stderr).close)
         with children_apart():
             cluster = RayCluster.start_local(folder=folder.path / "r", spares=SPARES, registry=self._registry)
+        self._tell_ray_address(stack, cluster.address)
         stack.callback(self.end_processes)
         stack.callback(lambda: None if self.ray_ended else cluster.close())
         plan = HostPlan(placement=self._settings.placement, config=self._host_config(str(sockets)))
         return cluster, ServiceHosts(cluster, cluster.hosts(plan), self._settings.placement)
+
+    def _tell_ray_address(self, stack: contextlib.AsyncExitStack, address: str) -> None:
+        """For other Ray programs on this machine, which may see several clusters (docs/http.md, "From Ray")."""
+        path = self._local_dir / "ray-address"
+        path.write_text(address + "\n")
+        stack.callback(lambda: path.unlink(missing_ok=True))
 
     def _host_config(self, socket_folder: str) -> HostConfig:
         return HostConfig(

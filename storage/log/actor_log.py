@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from storage.clock import Clock
-from storage.errors import CorruptSegment, HoldfastError, LogGap, ObjectNotFound, UnsupportedVersion
+from storage.errors import CorruptObject, CorruptSegment, HoldfastError, LogGap, ObjectNotFound, UnsupportedVersion
 from storage.layout.address import Address
 from storage.layout.keys import SNAPSHOT_LEVEL, hint_key, level_prefix, segment_key
 from storage.log.litestream import TIMESTAMP_KEY, litestream_timestamp
@@ -163,7 +163,7 @@ class ActorLog:
     async def read(self, slot: int) -> Entry:
         """One slot, verified. Raises ObjectNotFound, CorruptSegment."""
         key = self.slot_key(slot)
-        return await self._entry(slot, await self.store.get(key))
+        return await self._entry(slot, await self._get(key))
 
     async def read_if_present(self, slot: int) -> Entry | None:
         """The slot, or None where it is still free."""
@@ -181,7 +181,7 @@ class ActorLog:
 
     async def read_snapshot(self, ref: SnapshotRef) -> tuple[Segment, LogState]:
         """A snapshot's pages and the log's state at its slot. Raises CorruptSegment."""
-        found = await self.store.get(ref.key)
+        found = await self._get(ref.key)
         segment = await self._decode(found)
         if (segment.first, segment.last) != (1, ref.slot):
             raise CorruptSegment(f"snapshot {ref.key}: holds slots {segment.first}-{segment.last}")
@@ -267,6 +267,12 @@ class ActorLog:
             )
         return Entry(slot, record, segment, len(found.body))
 
+    async def _get(self, key: str) -> StoredObject:
+        try:
+            return await self.store.get(key)
+        except CorruptObject as error:
+            raise CorruptSegment(f"segment {key}: {error.message}") from error
+
     @staticmethod
     async def _decode(found: StoredObject) -> Segment:
         if len(found.body) <= DECODE_INLINE_BYTES_MAX:
@@ -287,5 +293,6 @@ class ActorLog:
 
 
 def _checked_segment(found: StoredObject) -> Segment:
-    verify_body(found.body, found.info.etag, name=found.info.key)
+    if not found.verified:
+        verify_body(found.body, found.info.etag, name=found.info.key)
     return decode_segment(found.body, name=found.info.key)
