@@ -240,28 +240,3 @@ async def test_a_body_in_two_reads_reaches_the_actor_whole_on_either_way(monkeyp
                 assert found.answers[0].startswith(b"HTTP/1.1 200")
                 assert [call.body for call in server.router.asked[-1:]] == [b'{"sql":"SELECT 1"}'], asked
         assert len(server.router.begun) >= 18
-
-
-@pytest.mark.parametrize("path", ["/v1/users/alice/sql", "/v1/users/alice/sql?shape=arrays"])
-async def test_a_connection_that_stays_idle_after_an_answer_is_closed_on_either_way(path: str) -> None:
-    async with listening(FakeRouter(answer=answer), keep_alive_s=1) as server:
-        await hold(Case("warm", (ONE,)), server)
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        async with asyncio.timeout(20):
-            for _ in range(2):
-                writer.write(request(path))
-                assert (await read_answer(reader)).startswith(b"HTTP/1.1 200")
-            assert await reader.read() == b""
-        writer.close()
-
-
-async def test_a_call_that_outlasts_the_idle_time_is_answered() -> None:
-    router = FakeRouter(answer=answer)
-    async with listening(router, keep_alive_s=1) as server:
-        await hold(Case("warm", (ONE,)), server)
-        router.release = asyncio.Event()
-        waiting = asyncio.create_task(hold(Case("long", (ONE,)), server))
-        await asyncio.sleep(1.5)
-        router.release.set()
-        found, _, _ = await waiting
-        assert found.answers[0].startswith(b"HTTP/1.1 200")
