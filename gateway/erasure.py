@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -59,7 +59,9 @@ class Eraser:
         directory: ProfileDirectory,
         actors: ActorErasure,
         clock: Clock,
+        erase_flag: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        self._erase_flag = erase_flag
         self._store = store
         self._env = env
         self._profiles = profiles
@@ -91,6 +93,7 @@ class Eraser:
         for report in reports:
             files.update(report.files)
         files.update(await self._delete_outside_profiles(user))
+        await self._delete_flag(user)
         return ErasureReport(files, tuple(record for report in reports for record in report.records))
 
     async def sweep(self) -> int:
@@ -137,6 +140,7 @@ class Eraser:
             return ErasureReport(await self._delete_files(address), (record,))
         if record.whole_user:
             await self._forget_user_of(address)
+            await self._delete_flag(address.user)
         else:
             await self._unlist(address)
         remains = dict(await self._actors.erase(address))
@@ -146,6 +150,11 @@ class Eraser:
         done = msgspec.structs.replace(record, until=until_s, remains=remains)
         await self._store.put(erasure_key(self._env, address), encode_record(done))
         return ErasureReport(files, (done,))
+
+    async def _delete_flag(self, user: str) -> None:
+        """Where to look first for a user who is gone is nowhere. The tombstones decide, with or without it."""
+        if self._erase_flag is not None:
+            await self._erase_flag(user)
 
     async def _unlist(self, address: Address) -> None:
         """Take a profile out of its user's documents."""

@@ -59,6 +59,7 @@ def build_services(parts: GatewayParts, requests: RequestLog) -> Services:
             directory=directory,
             actors=parts.erasure,
             clock=parts.clock,
+            erase_flag=parts.modes.flags.erase if parts.modes is not None else None,
         ),
         metrics=metrics,
         records=RequestRecords(metrics, requests, clock=parts.clock, access_log=parts.settings.access_log),

@@ -71,6 +71,11 @@ class FlagCache:
         """What this gateway learned by itself, from now on for `ttl_s` seconds."""
         self._keep(user, Known(flag, self._clock.now() + self._ttl_s))
 
+    async def erase(self, user: str) -> None:
+        """Delete the user's flag, in the store and here. Raises what the store's delete raises."""
+        await self._flags.delete(user)
+        self.remember(user, None)
+
     def forget(self, user: str) -> None:
         """Ask again next time."""
         self._known.pop(user, None)

@@ -431,3 +431,14 @@ async def test_whoever_is_asked_finds_user_and_profile_in_the_context(monkeypatc
             with pytest.raises(NoCurrentUser):
                 get_current_user_id()
     assert seen == [("alice", "main"), ("bob", "main")]
+
+
+@virtual
+async def test_an_erased_user_has_no_flag_left_and_starts_anew() -> None:
+    async with modal() as world:
+        gateway = await world.gateway(alice=ACTOR, bob=ACTOR)
+        assert (await gateway.add("alice", "old")).status_code == 200
+        assert (await gateway.client.delete("/v1/users/alice")).status_code == 200
+        assert sorted(gateway.flags.values) == ["bob"]
+        assert (await gateway.add("alice", "new")).status_code == 200
+        assert await gateway.names("alice") == ["new"]
