@@ -16,6 +16,7 @@ import msgspec
 from migrate.decision import Goal, Step
 from migrate.errors import ForeignWriter, MigrationError, Quarantined, Superseded, WrongDirection
 from migrate.flagging import set_flag
+from migrate.layout.hold import layout_hold
 from migrate.mover import Look, Moved, Mover
 from migrate.parts import MigrationParts
 from migrate.profile_finder import databases_of
@@ -87,6 +88,7 @@ class UserMigration:
         databases = await databases_of(self._parts.store, self._parts.env, self._user)
         if not databases:
             return UserOutcome(self._user, Result.NOTHING, {}, None, 0, {})
+        await self._check_layout()
         await self._begin()
         moved = False
         failure: MigrationError | None = None
@@ -106,6 +108,14 @@ class UserMigration:
         if failure is not None:
             raise failure
         return self._outcome(record, sorted(databases), moved=moved)
+
+    async def _check_layout(self) -> None:
+        """A layout move on its way seals the file too, and that seal is not the beginning of a cut-over."""
+        if self._goal is not Goal.ACTOR:
+            return
+        held = await layout_hold(self._parts.store, self._parts.env, self._user)
+        if held is not None:
+            raise WrongDirection(f"user {self._user}: their layout move is {held.value}; let it end first")
 
     async def _begin(self) -> None:
         """Say where the user is to go. The last command counts; but a migration waits for a rollback's end."""

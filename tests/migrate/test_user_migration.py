@@ -10,6 +10,7 @@ import pytest
 from actors.errors import OutcomeUnknownWrite
 from migrate.decision import Goal
 from migrate.errors import ForeignWriter, StillOwned, Superseded, WrongDirection
+from migrate.layout.hold import HOLDING
 from migrate.record_store import RecordStore, record_key
 from migrate.settings import MigrationSettings
 from migrate.user_migration import Result, UserMigration
@@ -17,6 +18,9 @@ from migrate.user_record import UserState, decode_record
 from storage.errors import HoldfastError
 from storage.flags.flag import ServedMode
 from storage.layout.address import Address
+from storage.layout.keys import database_key
+from storage.layout.move_record import MoveRecord, MoveState, encode_record, user_unit
+from storage.layout.move_record import record_key as layout_key
 from storage.log.actor_log import ActorLog
 from storage.log.record import Kind
 from storage.r2_sqlite.file_state import Mode
@@ -45,6 +49,21 @@ async def test_a_user_goes_to_the_actor_with_everything_and_keeps_writing() -> N
     assert await scene.numbers() == [1, 2, 3]
     flag = await scene.flags.get(USER)
     assert flag is not None and flag.mode is ServedMode.ACTOR and flag.by == "a test"
+    await scene.close()
+
+
+@virtual
+@pytest.mark.parametrize("state", sorted(HOLDING))
+async def test_a_user_whose_layout_is_moving_is_left_alone(state: MoveState) -> None:
+    scene = await begun(1)
+    key = layout_key(ENV, user_unit(USER))
+    await scene.store.put(key, encode_record(MoveRecord(state, "main", "a run", "2026-01-01T00:00:00Z")))
+    before = (await scene.store.get(database_key(ENV, ADDRESS))).body
+    with pytest.raises(WrongDirection, match=state.value):
+        await scene.migrate()
+    assert (await scene.store.get(database_key(ENV, ADDRESS))).body == before and await scene.served() == "r2"
+    await scene.store.delete(key)
+    assert (await scene.migrate()).result is Result.MOVED
     await scene.close()
 
 
