@@ -30,8 +30,8 @@ demo: setup ## a tour of at most a minute, in a temporary folder, that ends by i
 test: setup-dev ## the whole test suite
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-test-fast: setup-dev ## the tests that need neither real processes nor much time
-	@exec $(BIN)/python -m pytest -m "not slow and not system" $(ARGS)
+test-fast: setup-dev ## the tests that need neither real processes nor much time (lint runs the floors test)
+	@exec $(BIN)/python -m pytest -m "not slow and not system" --ignore tests/architecture $(ARGS)
 
 lint: setup-dev ## formatting, ruff, mypy --strict, the floors test
 	$(BIN)/ruff format --check $(SOURCES)

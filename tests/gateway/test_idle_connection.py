@@ -16,6 +16,8 @@ from tests.gateway.kit import Bench, FakeRouter, bench
 from tests.gateway.listening import listening
 from tests.gateway.raw_http import converse, read_answer, request
 
+pytestmark = pytest.mark.slow
+
 ONE = request()
 
 

@@ -21,6 +21,8 @@ from tests.simulation.scenario import PROFILES, Profile, draw_scenario
 from tests.simulation.software import simulate
 from tests.simulation.world import Run
 
+pytestmark = pytest.mark.slow
+
 SEEDS_MAX = 500
 CLEAN_SEEDS = 10
 CLEAN_SEEDS_OF_DAYS = 3

@@ -16,7 +16,7 @@ from tests.simulation.software import simulate
 
 SEEDS = 500
 SEEDS_PER_TEST = 50
-QUICK_TESTS = 2
+QUICK_TESTS = 1
 
 
 @pytest.fixture(autouse=True)

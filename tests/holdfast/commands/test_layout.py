@@ -92,6 +92,7 @@ def test_a_conflict_is_told_on_stderr_and_by_the_exit_code(data_dir: Path) -> No
     assert "users/ben: done" in outcome.out
 
 
+@pytest.mark.system
 def test_a_mirror_takes_its_profiles_from_the_bucket(data_dir: Path, seaweedfs: S3Server) -> None:
     environ = {**seaweedfs.environment(), "HOLDFAST_S3_REGION": seaweedfs.region}
     flags = ("--bucket", seaweedfs.new_bucket(), "--endpoint", seaweedfs.endpoint)
@@ -147,6 +148,7 @@ def test_wrong_usage_is_code_2(data_dir: Path, arguments: tuple[str, ...]) -> No
     assert layout(data_dir, "migrate", *arguments).code == 2
 
 
+@pytest.mark.system
 def test_a_bucket_moves_there_and_back_and_to_its_end(tmp_path: Path, seaweedfs: S3Server) -> None:
     """Server-side copies on an S3 server, a multipart upload among them."""
     bucket, client = seaweedfs.new_bucket(), seaweedfs.client()
