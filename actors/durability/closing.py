@@ -13,9 +13,8 @@ from storage.clock import Clock
 from storage.errors import ObjectNotFound, Unavailable
 from storage.layout.address import Address
 from storage.layout.keys import database_key
-from storage.log.actor_log import ActorLog, draft_slot
+from storage.log.actor_log import ActorLog, draft_mark
 from storage.log.record import Kind, Record
-from storage.log.segment import Segment
 from storage.objects.port import ObjectStore
 from storage.objects.settle import PUT_ID_KEY, Settled, put_settled
 from storage.r2_sqlite.file_state import read_state, state_metadata, tombstone_body
@@ -66,16 +65,10 @@ async def _put_close(log: ActorLog, recovered: Recovered, clock: Clock, rng: ran
         gen=state.gen,
         base=state.last_commit,
     )
-    segment = Segment(
-        first=slot,
-        last=slot,
-        page_size=recovered.image.page_size,
-        page_count=recovered.image.page_count,
-        pages=(),
-        node_id=record.epoch,
-        timestamp_ms=int(clock.wall() * 1000),
+    image, timestamp_ms = recovered.image, int(clock.wall() * 1000)
+    await log.put(
+        draft_mark(slot, record, page_size=image.page_size, page_count=image.page_count, timestamp_ms=timestamp_ms)
     )
-    await log.put(draft_slot(slot, record, segment))
 
 
 async def _leave_tombstone(store: ObjectStore, key: str, clock: Clock, rng: random.Random) -> None:

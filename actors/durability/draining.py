@@ -10,9 +10,8 @@ from actors.database.image import PageImage
 from actors.durability.opening import Opened, open_ownership
 from actors.durability.parts import Parts
 from storage.layout.address import Address
-from storage.log.actor_log import draft_slot
+from storage.log.actor_log import draft_mark
 from storage.log.record import Kind, Record
-from storage.log.segment import Segment
 
 RELEASE_SENDS_MAX = 3
 
@@ -44,13 +43,6 @@ async def _release(parts: Parts, opened: Opened) -> None:
         gen=claimed.gen,
         base=state.last_commit,
     )
-    segment = Segment(
-        first=slot,
-        last=slot,
-        page_size=claimed.image.page_size,
-        page_count=claimed.image.page_count,
-        pages=(),
-        node_id=record.epoch,
-        timestamp_ms=int(parts.clock.wall() * 1000),
-    )
-    await opened.log.put(draft_slot(slot, record, segment), attempts_max=RELEASE_SENDS_MAX)
+    image, timestamp_ms = claimed.image, int(parts.clock.wall() * 1000)
+    draft = draft_mark(slot, record, page_size=image.page_size, page_count=image.page_count, timestamp_ms=timestamp_ms)
+    await opened.log.put(draft, attempts_max=RELEASE_SENDS_MAX)

@@ -65,15 +65,6 @@ class OutputGate:
     def waiting(self) -> int:
         return len(self._for_local) + len(self._for_remote) + len(self._for_confirmation)
 
-    @property
-    def remote_wanted(self) -> int:
-        """Highest commit that a waiter wants in the bucket, 0 for none."""
-        return max((waiter.commit for waiter in self._for_remote), default=0)
-
-    @property
-    def local_wanted(self) -> bool:
-        return bool(self._for_local)
-
     def durable(self, level: Durability) -> int | None:
         """Highest commit that is durable at `level`; None: no bound."""
         if level is Durability.MEMORY:

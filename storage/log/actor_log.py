@@ -97,6 +97,11 @@ def draft_slot(slot: int, record: Record, segment: Segment) -> Draft:
     return Draft(slot, record, encode_segment(segment), metadata)
 
 
+def draft_mark(slot: int, record: Record, *, page_size: int, page_count: int, timestamp_ms: int) -> Draft:
+    """A slot without pages, for a database of `page_count` pages: a record that only says something."""
+    return draft_slot(slot, record, Segment(slot, slot, page_size, page_count, (), record.epoch, timestamp_ms))
+
+
 class ActorLog:
     """The log of one address. Holds no state but its parts."""
 
